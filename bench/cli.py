@@ -1,0 +1,228 @@
+"""The console command `closedloop`: look at the arena and at a results folder."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+
+import pandas as pd
+
+from .arena import DEFAULT_RESULTS, Arena, open_arena
+from .errors import Misuse
+from .plan import Request, load_preset, method_options, preset_names
+from .registry import Registry, load_registry
+from .run import batch_hash
+from .seeds import FROZEN
+from .tables import FORMATS, Table
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run a command; a mistake in its use is one line and exit code 4."""
+    arguments = parser().parse_args(words)
+    try:
+        arguments.command(arguments)
+    except Misuse as error:
+        print(f"closedloop: {error}", file=sys.stderr)
+        return 4
+    except BrokenPipeError:  # `closedloop … | head`
+        sys.stderr.close()
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
+    top = argparse.ArgumentParser(prog="closedloop", description=__doc__)
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+    planned = argparse.ArgumentParser(add_help=False)
+    planned.add_argument("--preset", default="quick", help="smoke, quick, small, paper or a file")
+    planned.add_argument("--methods", default="", help="a,b,…")
+    planned.add_argument("--tasks", default="", help="a,b,…")
+    planned.add_argument("--lengths", default="", help="8,16,…")
+    planned.add_argument("--seeds", type=int)
+    planned.add_argument("--set", action="append", default=[], metavar="TARGET.KEY=VALUE")
+    planned.add_argument("--results", default=DEFAULT_RESULTS, help="results folder")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--plugin", action="append", default=[], help="file or module")
+    shared.add_argument("--format", default="text", choices=sorted(FORMATS))
+
+    def add(name: str, command, *parents: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        found = commands.add_parser(name, help=command.__doc__, parents=[*parents, shared])
+        found.set_defaults(command=command)
+        return found
+
+    listed = add("list", list_entries, planned)
+    listed.add_argument("what", nargs="?", choices=("methods", "tasks", "presets"))
+    shown = add("show", show_rows)
+    shown.add_argument("task")
+    shown.add_argument("--length", type=int, default=16)
+    shown.add_argument("--rows", type=int, default=4)
+    shown.add_argument("--seed", type=int, default=FROZEN)
+    shown.add_argument("--split", default="test", choices=("train", "validation", "test"))
+    shown.add_argument("--set", action="append", default=[], metavar="TASK.KEY=VALUE")
+    add("plan", print_plan, planned)
+    tabled = add("table", print_table, planned)
+    tabled.add_argument("name", nargs="?", help="a table's name; default: all of them")
+    add("status", print_status, planned)
+    return top
+
+
+def arena_of(arguments: argparse.Namespace) -> Arena:
+    """The arena that the options describe."""
+    try:
+        lengths = [int(word) for word in arguments.lengths.split(",") if word]
+    except ValueError:
+        raise Misuse(f"expected --lengths as integers, got {arguments.lengths!r}") from None
+    request = Request(
+        preset=arguments.preset,
+        methods=[word for word in arguments.methods.split(",") if word],
+        tasks=[word for word in arguments.tasks.split(",") if word],
+        lengths=lengths,
+        seeds=arguments.seeds,
+        settings=arguments.set,
+    )
+    return open_arena(request, results=arguments.results, plugins=arguments.plugin)
+
+
+def show(table: Table, arguments: argparse.Namespace) -> None:
+    """Print a table in the format asked for."""
+    print(table.render(arguments.format))
+
+
+def list_entries(arguments: argparse.Namespace) -> None:
+    """methods, tasks and presets, with what they state"""
+    registry = load_registry(arguments.plugin)
+    makers = {"methods": methods_table, "tasks": tasks_table, "presets": presets_table}
+    for what, maker in makers.items():
+        if arguments.what in (None, what):
+            show(maker(registry, arguments.preset), arguments)
+    for path, reason in registry.broken.items():
+        print(f"plug-in {path} did not import: {reason}", file=sys.stderr)
+
+
+def methods_table(registry: Registry, preset: str) -> Table:
+    """The methods with what they declare, and their weights at the preset's size."""
+    from ..methods.method import Sizes, build
+
+    sizes, rows = load_preset(preset), []
+    task = registry.task("parity")()
+    for name in sorted(registry.methods):
+        method = registry.method(name)
+        given = sizes.methods.get(name, {})
+        _, options = method_options(name, given, sizes.sizes, registry)
+        length = max(sizes.tasks.get("parity", {"lengths": [32]})["lengths"])
+        model = build(method, method.Config(**options), Sizes(task.vocab, task.classes, length), 0)
+        weights = sum(weight.numel() for weight in model.parameters())
+        declared = [method.family, yes(method.causal), method.iterates, yes(method.deterministic)]
+        rows.append([name, *declared, f"{weights:,}", method.source])
+    columns = ["method", "family", "causal", "iterates", "deterministic", "parameters", "source"]
+    frame = pd.DataFrame(rows, columns=columns)
+    return Table("methods", f"Methods (parameters on parity, preset {preset})", frame)
+
+
+def tasks_table(registry: Registry, preset: str) -> Table:
+    """The tasks with what they declare, at length 32."""
+    rows = []
+    for name in sorted(registry.tasks):
+        task = registry.task(name)()
+        levels = [f"{100 * level(32):.2f}" for level in (task.chance, task.shortcut)]
+        axes = ", ".join(task.sample(1, 32, FROZEN, "test").strata)
+        rows.append([name, task.vocab, task.classes, yes(task.causal), axes, *levels])
+    columns = ["task", "vocab", "classes", "causal", "axes", "chance, %", "shortcut, %"]
+    return Table("tasks", "Tasks (levels at L=32)", pd.DataFrame(rows, columns=columns))
+
+
+def presets_table(registry: Registry, preset: str) -> Table:
+    """The presets with their sizes."""
+    rows = []
+    for name in preset_names():
+        found = load_preset(name)
+        sizes = ", ".join(f"{key} {value}" for key, value in found.sizes.items())
+        lengths = "; ".join(
+            f"{task} {' '.join(map(str, axes['lengths']))}" for task, axes in found.tasks.items()
+        )
+        rows.append([name, ", ".join(found.methods), lengths, found.seeds, sizes])
+    columns = ["preset", "methods", "lengths", "seeds", "sizes"]
+    return Table("presets", "Presets", pd.DataFrame(rows, columns=columns))
+
+
+def yes(value: bool) -> str:
+    """`yes` or `no`."""
+    return "yes" if value else "no"
+
+
+def show_rows(arguments: argparse.Namespace) -> None:
+    """example rows of a task: inputs, targets, mask, strata"""
+    from .plan import parse_settings, task_options
+
+    registry = load_registry(arguments.plugin)
+    registry.require("task", [arguments.task])
+    settings = parse_settings(arguments.set)
+    for target in settings:
+        if target != arguments.task:
+            raise Misuse(f"expected --set {arguments.task}.key=value, got target {target!r}")
+    _, options = task_options(arguments.task, settings.get(arguments.task, {}), registry)
+    task = registry.task(arguments.task)(**options)
+    try:
+        batch = task.sample(arguments.rows, arguments.length, arguments.seed, arguments.split)
+    except ValueError as error:
+        raise Misuse(str(error)) from error
+    print(f"{arguments.task}, {arguments.split} split, length {arguments.length}; mask: ^ scored")
+    for row in range(len(batch)):
+        words = [batch.inputs[row].tolist(), batch.targets[row].tolist()]
+        wide = max(len(str(value)) for line in words for value in line)
+        marks = ["^" if scored else "." for scored in batch.mask[row].tolist()]
+        for label, line in (("inputs", words[0]), ("targets", words[1]), ("mask", marks)):
+            print(f"  {label:8}" + " ".join(f"{value!s:>{wide}}" for value in line))
+        for axis, column in batch.strata.items():
+            values = column[row]
+            names = sorted({int(value) for value in values.flatten()})
+            print(f"  {axis:8}" + ", ".join(task.stratum_name(axis, value) for value in names))
+        print()
+    print(f"SHA-256 of these {len(batch)} rows: {batch_hash(batch)}")
+
+
+def print_plan(arguments: argparse.Namespace) -> None:
+    """the trials of a request and what they would cost; runs nothing"""
+    from .estimate import estimate_table
+
+    arena = arena_of(arguments)
+    show(estimate_table(arena, arena.trials), arguments)
+
+
+def print_table(arguments: argparse.Namespace) -> None:
+    """the leaderboard's tables from a results folder"""
+    arena = arena_of(arguments)
+    tables = {table.name: table for table in arena.tables()}
+    if arguments.name and arguments.name not in tables:
+        from .errors import unknown
+
+        raise unknown("table", arguments.name, tables)
+    for name, table in tables.items():
+        if arguments.name in (None, name):
+            show(table, arguments)
+
+
+def print_status(arguments: argparse.Namespace) -> None:
+    """what is done, failed, running and missing in a results folder"""
+    from .executors.executor import told
+
+    arena = arena_of(arguments)
+    records = {record.trial.id: record for record in arena.records()}
+    counts: dict[str, int] = {}
+    for trial in arena.trials:
+        status = records[trial.id].status if trial.id in records else "missing"
+        counts[status] = counts.get(status, 0) + 1
+    told_counts = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
+    print(
+        f"{arguments.results}, preset {arguments.preset}: {len(arena.trials)} trials, {told_counts}"
+    )
+    for trial in arena.trials:
+        record = records.get(trial.id)
+        if record is not None and record.status != "ok":
+            print(f"  {trial.name} {record.status}: {record.reason.splitlines()[0]}")
+    for beat in arena.store.beats().values():
+        print(f"  running: {told(beat)}, last sign {time.time() - beat['time']:.0f} s ago")
+    for line in arena.store.set_aside:
+        print(f"  set aside: {line}")

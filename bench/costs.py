@@ -1,0 +1,93 @@
+"""What a method costs: parameters, FLOPs by torch's counter, seconds, bytes.
+
+FLOPs are counted on the CPU with the plain attention kernel on two rows and scaled by rows, so that
+they do not depend on the device or on fused kernels that the counter misses. It counts matrix
+products, convolutions and attention; element-wise work is not in it.
+"""
+
+from __future__ import annotations
+
+import copy
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from ..methods.method import Method, Progress
+from ..tasks.task import Batch
+
+COUNTED_ROWS = 2
+TIMED_ROWS = 64
+REPEATS = 3
+
+
+def count_flops(work: Callable[[], Any]) -> int:
+    """FLOPs of a call, as torch's counter sees them."""
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        work()
+    return counter.get_total_flops()
+
+
+def training_flops(model: Method, batch: Batch) -> float:
+    """FLOPs of the last training step, forward and backward, per row."""
+    twin = copy.deepcopy(model).cpu().train()
+    rows = batch.rows(slice(COUNTED_ROWS)).to("cpu")
+    last = Progress(1, 2, 0)
+    return count_flops(lambda: twin.loss(rows, last).total.backward()) / len(rows)
+
+
+def answering_flops(model: Method, batch: Batch, budgets: Sequence[int]) -> dict[str, float]:
+    """FLOPs of an answer per token, by iteration budget."""
+    twin = copy.deepcopy(model).cpu().eval()
+    inputs = batch.rows(slice(COUNTED_ROWS)).to("cpu").inputs
+    with torch.no_grad():
+        return {
+            str(k): count_flops(lambda k=k: twin.answer(inputs, k)) / inputs.numel()  # type: ignore[misc]
+            for k in budgets
+        }
+
+
+def answering_seconds(
+    model: Method, batch: Batch, budgets: Sequence[int], device: torch.device
+) -> dict[str, float]:
+    """Median seconds of an answer per token, by iteration budget, on TIMED_ROWS rows."""
+    inputs = batch.rows(slice(TIMED_ROWS)).to(device).inputs
+    with torch.no_grad():
+        model.answer(inputs, 0)
+        return {
+            str(k): timed(lambda k=k: model.answer(inputs, k), device) / inputs.numel()  # type: ignore[misc]
+            for k in budgets
+        }
+
+
+def timed(work: Callable[[], Any], device: torch.device) -> float:
+    """Median seconds of REPEATS calls, the device's queue drained before and after."""
+    seconds = []
+    for _ in range(REPEATS):
+        synchronize(device)
+        start = time.perf_counter()
+        work()
+        synchronize(device)
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait for the device's queue."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def peak_bytes(device: torch.device) -> dict[str, int]:
+    """Peak resident memory of this process, and of the device where it has its own."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    peak = {"process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    if device.type == "cuda":
+        peak["device"] = torch.cuda.max_memory_allocated(device)
+    return peak

@@ -1,0 +1,257 @@
+"""From a preset and options to trials: the product of tasks, lengths, methods and seeds."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from .errors import Misuse, unknown
+from .registry import Registry
+from .trial import Trial
+
+PRESETS = Path(__file__).parent / "presets"
+TRAIN: dict[str, type] = {
+    "rows": int,
+    "epochs": int,
+    "batch": int,
+    "validation_rows": int,
+    "learning_rate": float,
+    "weight_decay": float,
+    "clip": float,
+    "warmup": float,
+}
+EVALUATE: dict[str, type] = {"rows": int, "batch": int, "iterations": list}
+TASK_AXES = ("lengths", "extrapolate")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What the user asked for; None and empty leave the preset's value."""
+
+    preset: str = "quick"
+    methods: Sequence[str] = ()
+    tasks: Sequence[str] = ()
+    lengths: Sequence[int] = ()
+    seeds: int | None = None
+    settings: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """A preset file as read: version, seeds and the tables of presets/*.toml."""
+
+    name: str
+    version: int
+    seeds: int
+    sizes: Mapping[str, Any]
+    train: Mapping[str, Any]
+    evaluate: Mapping[str, Any]
+    tasks: Mapping[str, Mapping[str, Any]]
+    methods: Mapping[str, Mapping[str, Any]]
+
+
+def preset_names() -> list[str]:
+    """The presets that come with the package."""
+    return sorted(path.stem for path in PRESETS.glob("*.toml"))
+
+
+def load_preset(name: str) -> Preset:
+    """A preset by name, or by the path of a TOML file.
+
+    Raises:
+        Misuse: no such preset, or a file that is not one.
+    """
+    path = Path(name) if name.endswith(".toml") else PRESETS / f"{name}.toml"
+    if not path.is_file():
+        raise unknown("preset", name, preset_names())
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        return Preset(name=path.stem, **values)
+    except (tomllib.TOMLDecodeError, TypeError) as error:
+        raise Misuse(f"preset {path} does not read: {error}") from error
+
+
+def plan(request: Request, registry: Registry) -> list[Trial]:
+    """The trials of a request, sorted by name.
+
+    Raises:
+        Misuse: an unknown name or option, or a size that makes no sense.
+    """
+    preset = load_preset(request.preset)
+    settings = parse_settings(request.settings)
+    methods = list(dict.fromkeys(request.methods or preset.methods))
+    tasks = list(dict.fromkeys(request.tasks or preset.tasks))
+    registry.require("method", methods)
+    registry.require("task", tasks)
+    refuse_unknown_targets(settings, methods, tasks)
+    seeds = preset.seeds if request.seeds is None else request.seeds
+    if seeds < 1:
+        raise Misuse(f"expected at least 1 seed, got {seeds}")
+    train = protocol("train", TRAIN, preset.train, settings)
+    evaluate = protocol("evaluate", EVALUATE, preset.evaluate, settings)
+    trials = [
+        Trial(
+            **task,
+            **method,
+            seed=seed,
+            preset=preset.name,
+            preset_version=preset.version,
+            train=train,
+            evaluate=evaluate,
+        )
+        for task in planned_tasks(tasks, preset, request, settings, registry)
+        for method in planned_methods(methods, preset, settings, registry)
+        for seed in range(seeds)
+    ]
+    return sorted(trials, key=lambda trial: trial.name)
+
+
+def parse_settings(settings: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """`target.key=value` strings by target; a value reads as TOML, else as text."""
+    parsed: dict[str, dict[str, Any]] = {}
+    for setting in settings:
+        path, equals, text = setting.partition("=")
+        target, dot, key = path.strip().partition(".")
+        if not (equals and dot and target and key):
+            raise Misuse(f"expected --set target.key=value, got {setting!r}")
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        parsed.setdefault(target, {})[key] = value
+    return parsed
+
+
+def refuse_unknown_targets(
+    settings: Mapping[str, Any], methods: Sequence[str], tasks: Sequence[str]
+) -> None:
+    """`--set` reaches the planned methods and tasks, train and evaluate."""
+    for target in settings:
+        if target not in {*methods, *tasks, "train", "evaluate"}:
+            raise unknown("--set target", target, [*methods, *tasks, "train", "evaluate"])
+
+
+def protocol(
+    name: str, known: Mapping[str, type], values: Mapping[str, Any], settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The train or evaluate table, complete and of the right types."""
+    merged = {**values, **settings.get(name, {})}
+    for key in merged:
+        if key not in known:
+            raise unknown(f"{name} option", key, known)
+    for key, kind in known.items():
+        if key not in merged:
+            raise Misuse(f"expected {name}.{key} in the preset, found none")
+        merged[key] = coerce(f"{name}.{key}", kind, merged[key])
+    for key in ("rows", "epochs", "batch", "validation_rows"):
+        if merged.get(key, 1) < 1:
+            raise Misuse(f"expected {name}.{key} ≥ 1, got {merged[key]}")
+    budgets = merged.get("iterations", [0])
+    if not budgets or any(type(k) is not int or k < 0 for k in budgets):
+        raise Misuse(f"expected {name}.iterations to be a list of integers ≥ 0, got {budgets}")
+    if name == "train" and merged["batch"] > merged["rows"]:
+        raise Misuse(f"expected train.batch ≤ train.rows = {merged['rows']}, got {merged['batch']}")
+    return merged
+
+
+def coerce(name: str, kind: type, value: Any) -> Any:
+    """The value if it has the type (an integer may stand for a float)."""
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise Misuse(f"expected {kind.__name__} for {name}, got {value!r}")
+    return value
+
+
+def planned_tasks(
+    names: Sequence[str],
+    preset: Preset,
+    request: Request,
+    settings: Mapping[str, Mapping[str, Any]],
+    registry: Registry,
+) -> list[dict[str, Any]]:
+    """The task fields of the trials: one entry a task and length."""
+    planned = []
+    for name in names:
+        given = {**preset.tasks.get(name, {}), **settings.get(name, {})}
+        lengths = request.lengths or given.pop("lengths", None) or first_lengths(preset)
+        given.pop("lengths", None)
+        further = given.pop("extrapolate", [])
+        version, options = task_options(name, given, registry)
+        for length in dict.fromkeys(lengths):
+            if type(length) is not int or length < 1:
+                raise Misuse(f"expected lengths of at least 1, got {length!r}")
+            planned.append(
+                {
+                    "task": name,
+                    "task_version": version,
+                    "task_options": options,
+                    "length": length,
+                    "test_lengths": (length, *(k for k in further if k > length)),
+                }
+            )
+    return planned
+
+
+def first_lengths(preset: Preset) -> list[int]:
+    """The lengths of a preset's first task, for tasks that it does not name."""
+    return next(iter(preset.tasks.values()))["lengths"]
+
+
+def task_options(
+    name: str, given: Mapping[str, Any], registry: Registry
+) -> tuple[int, dict[str, Any]]:
+    """Version and complete options of a task; as given where its plug-in did not import."""
+    try:
+        task = registry.task(name)
+    except ImportError:
+        return 0, dict(given)
+    known = task.option_names()
+    for key in given:
+        if key not in known:
+            raise unknown(f"option of {name}", key, [*known, *TASK_AXES])
+    try:
+        return task.version, task(**given).options()
+    except (TypeError, ValueError) as error:
+        raise Misuse(f"task {name}: {error}") from error
+
+
+def planned_methods(
+    names: Sequence[str],
+    preset: Preset,
+    settings: Mapping[str, Mapping[str, Any]],
+    registry: Registry,
+) -> list[dict[str, Any]]:
+    """The method fields of the trials: one entry a method."""
+    planned = []
+    for name in names:
+        version, options = method_options(
+            name, {**preset.methods.get(name, {}), **settings.get(name, {})}, preset.sizes, registry
+        )
+        planned.append({"method": name, "method_version": version, "method_options": options})
+    return planned
+
+
+def method_options(
+    name: str, given: Mapping[str, Any], sizes: Mapping[str, Any], registry: Registry
+) -> tuple[int, dict[str, Any]]:
+    """Version and complete options of a method: sizes where it has such fields, then the given."""
+    try:
+        method = registry.method(name)
+    except ImportError:
+        return 0, dict(given)
+    known = {field.name: field for field in fields(method.Config)}
+    for key, value in given.items():
+        if key not in known:
+            raise unknown(f"option of {name}", key, known)
+        default = known[key].default
+        if default is not MISSING and default is not None:
+            given = {**given, key: coerce(f"{name}.{key}", type(default), value)}
+    shared = {key: value for key, value in sizes.items() if key in known}
+    try:
+        return method.version, asdict(method.Config(**{**shared, **given}))
+    except (TypeError, ValueError) as error:
+        raise Misuse(f"method {name}: {error}") from error

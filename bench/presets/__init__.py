@@ -1,0 +1,1 @@
+"""Versioned benchmark presets, one TOML file each."""

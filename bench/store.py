@@ -1,0 +1,151 @@
+"""The results folder: one JSON record per trial, written whole, read into a tidy frame.
+
+DIR/trials/ab/ID.json    records           DIR/checkpoints/ID.safetensors   training in flight
+DIR/live/ID.json         heartbeats        DIR/locks/ID.lock                who runs what
+DIR/logs/ID.log          output of children that failed
+DIR/aside/               unreadable records, kept by name and time
+DIR/weights/ID.safetensors   best weights, with --keep-weights
+DIR/tables/              what was drawn from the records
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from filelock import FileLock
+
+from .errors import Misuse, one_line
+from .trial import Record, Trial, read_record
+
+LAYOUT = ("trials", "live", "checkpoints", "locks", "logs", "aside", "weights", "tables")
+
+
+class Store:
+    """Reads and writes one results folder; nothing is created before the first write."""
+
+    def __init__(self, folder: Path | str) -> None:
+        self.folder = Path(folder)
+        self.set_aside: list[str] = []
+
+    def require_writable(self) -> None:
+        """Make the folder and try a write.
+
+        Raises:
+            Misuse: it cannot be made or written.
+        """
+        try:
+            for name in LAYOUT:
+                (self.folder / name).mkdir(parents=True, exist_ok=True)
+            write_whole(self.folder / "trials" / ".probe", lambda file: file.write(b"ok"))
+            (self.folder / "trials" / ".probe").unlink(missing_ok=True)
+        except OSError as error:
+            raise Misuse(
+                f"cannot write to the results folder {self.folder}: {one_line(error)}. "
+                "Choose another one with --results"
+            ) from error
+
+    def path(self, trial_id: str) -> Path:
+        """Where a record lies."""
+        return self.folder / "trials" / trial_id[:2] / f"{trial_id}.json"
+
+    def checkpoint(self, trial_id: str) -> Path:
+        """Where a training in flight keeps its state."""
+        return self.folder / "checkpoints" / f"{trial_id}.safetensors"
+
+    def weights(self, trial_id: str) -> Path:
+        """Where the best weights are kept, if asked for."""
+        return self.folder / "weights" / f"{trial_id}.safetensors"
+
+    def log(self, trial_id: str) -> Path:
+        """Where a child's output goes."""
+        return self.folder / "logs" / f"{trial_id}.log"
+
+    def lock(self, trial_id: str) -> FileLock:
+        """The lock that whoever runs a trial holds; the system frees it when its holder dies."""
+        return FileLock(self.folder / "locks" / f"{trial_id}.lock")
+
+    def save(self, record: Record) -> None:
+        """Write a record whole: the old one stays until the new one is on disk."""
+        text = record.to_json().encode()
+        write_whole(self.path(record.trial.id), lambda file: file.write(text))
+        (self.folder / "live" / f"{record.trial.id}.json").unlink(missing_ok=True)
+
+    def load(self, trial_id: str) -> Record | None:
+        """The record of a trial, or None; an unreadable one is set aside first.
+
+        Raises:
+            Misuse: the record's schema is newer than this version reads.
+        """
+        path = self.path(trial_id)
+        try:
+            text = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return None
+        except UnicodeDecodeError as error:
+            self._set_aside(path, error)
+            return None
+        try:
+            return read_record(text)
+        except Misuse:
+            raise
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            self._set_aside(path, error)
+            return None
+
+    def _set_aside(self, path: Path, error: Exception) -> None:
+        target = self.folder / "aside" / f"{path.stem}.{time.time_ns()}.json"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # another run may have been faster
+            path.rename(target)
+            self.set_aside.append(f"{path.name} does not read ({one_line(error)}): now {target}")
+
+    def records(self, ids: Iterable[str] | None = None) -> Iterator[Record]:
+        """The records of these trials, or all of them by id."""
+        if ids is None:
+            ids = sorted(path.stem for path in self.folder.glob("trials/??/*.json"))
+        for trial_id in ids:
+            record = self.load(trial_id)
+            if record is not None:
+                yield record
+
+    def beat(self, trial: Trial, values: dict[str, Any]) -> None:
+        """Leave a sign of life of a trial in flight."""
+        body = json.dumps({"name": trial.name, "time": time.time(), **values}).encode()
+        path = self.folder / "live" / f"{trial.id}.json"
+        write_whole(path, lambda file: file.write(body), durable=False)
+
+    def beats(self) -> dict[str, dict[str, Any]]:
+        """The last signs of life, by trial id."""
+        found = {}
+        for path in sorted(self.folder.glob("live/*.json")):
+            with contextlib.suppress(OSError, ValueError):
+                found[path.stem] = json.loads(path.read_text())
+        return found
+
+
+def write_whole(path: Path, write: Callable[[IO[bytes]], Any], durable: bool = True) -> None:
+    """Write a file so that a reader sees the old or the new one, and a crash loses neither.
+
+    Raises:
+        OSError: the disk is full or the folder cannot be written; the old file is intact.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise

@@ -1,0 +1,137 @@
+"""What is run and what came of it: Trial and Record, plain values both."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from .errors import Misuse
+
+SCHEMA = 1
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+"""Schema n -> a pure function that turns a record of schema n into one of schema n + 1."""
+
+OK, DIVERGED, UNSUPPORTED = "ok", "diverged", "unsupported"
+FAILURES = ("error", "crash", "oom", "timeout")
+STATUSES = (OK, DIVERGED, UNSUPPORTED, *FAILURES)
+
+METRIC_COLUMNS = ("split", "length", "iterations", "axis", "stratum", "metric", "n", "sum")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One method, trained once on one task at one length with one seed, then tested.
+
+    Every value is plain (JSON); the options are complete, so that a changed default is another
+    trial. `train` and `evaluate` are the preset's protocol (presets/*.toml).
+    """
+
+    task: str
+    task_version: int
+    task_options: Mapping[str, Any]
+    method: str
+    method_version: int
+    method_options: Mapping[str, Any]
+    length: int
+    test_lengths: tuple[int, ...]
+    seed: int
+    preset: str
+    preset_version: int
+    train: Mapping[str, Any]
+    evaluate: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        """First 16 hex digits of the SHA-256 of the canonical JSON of all fields."""
+        return hashlib.sha256(canonical(asdict(self)).encode()).hexdigest()[:16]
+
+    @property
+    def name(self) -> str:
+        """A readable name, unique within a plan."""
+        return f"{self.task}-{self.method}-L{self.length}-s{self.seed}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields as JSON values."""
+        return json.loads(canonical(asdict(self)))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Trial:
+        """The trial that `to_dict` described."""
+        return cls(**{**values, "test_lengths": tuple(values["test_lengths"])})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """All that is known of one trial's run.
+
+    metrics: rows of METRIC_COLUMNS, raw counts and sums, so that intervals and pools can be
+    recomputed. curves: training curves by name. costs: parameters, FLOPs, seconds, bytes. data:
+    SHA-256 of the test rows and their overlap with the training rows, by length.
+    """
+
+    trial: Trial
+    status: str
+    reason: str = ""
+    metrics: list[list[Any]] = field(default_factory=list)
+    curves: Mapping[str, list[float | None]] = field(default_factory=dict)
+    costs: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+    @property
+    def failed(self) -> bool:
+        """Whether the trial broke, rather than gave a result."""
+        return self.status in FAILURES
+
+    def to_json(self) -> str:
+        """The record as JSON text; non-finite numbers are null."""
+        body = {name: getattr(self, name) for name in (f.name for f in fields(self))}
+        body["trial"] = self.trial.to_dict()
+        body["trial_id"] = self.trial.id
+        return json.dumps(finite(body), allow_nan=False, ensure_ascii=False, sort_keys=True)
+
+
+def read_record(text: str) -> Record:
+    """The record in a JSON text.
+
+    Raises:
+        Misuse: its schema is newer than this version reads.
+        ValueError, KeyError, TypeError: it is no record, or its id is not its trial's.
+    """
+    body = json.loads(text)
+    schema = body["schema"]
+    if schema > SCHEMA:
+        raise Misuse(
+            f"record {body.get('trial_id', '?')} has schema {schema}, this version reads up to "
+            f"{SCHEMA}: install a newer closedloop, or point --results at another folder"
+        )
+    while schema < SCHEMA:
+        body = MIGRATIONS[schema](body)
+        schema = body["schema"]
+    trial_id = body.pop("trial_id")
+    record = Record(**{**body, "trial": Trial.from_dict(body["trial"])})
+    if record.status not in STATUSES:
+        raise ValueError(f"no status {record.status!r}. Known: {', '.join(STATUSES)}")
+    if record.trial.id != trial_id:
+        raise ValueError(f"expected trial id {record.trial.id}, the hash of its trial")
+    return record
+
+
+def canonical(values: Any) -> str:
+    """JSON with sorted keys and no blanks: one text per value."""
+    return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def finite(value: Any) -> Any:
+    """The value with NaN and infinities replaced by None, all the way down."""
+    if isinstance(value, float):
+        return value if abs(value) < float("inf") else None
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(item) for item in value]
+    return value

@@ -1,0 +1,1 @@
+"""Energy terms, one idea a file, each with its equation."""

@@ -1,0 +1,34 @@
+"""Confidence: the read-out should be sure of its answer.
+
+Jafari and Anbarjafari 2025, arXiv:2511.21882v1, Eq. 14:
+L_conf(h) = H[p(·|h)] − log p(x̂|h), x̂ = argmax p(·|h), p the model's own read-out; and the L_pred of
+Eq. 4's variant, −log p(x̂|h). Descending either sharpens the answer there is: alone neither
+changes an argmax.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from .energy import Context, Energy, Potential
+
+
+class Confidence(Energy):
+    """Entropy of the read-out minus the log-probability of its top class; no weights."""
+
+    def bind(self, context: Context) -> Potential:
+        """In nats."""
+
+        def potential(state: Tensor) -> Tensor:
+            logs = context.read(state).log_softmax(-1)
+            return -(logs.exp() * logs).sum(-1) - logs.amax(-1)
+
+        return potential
+
+
+class Prediction(Energy):
+    """−log p(x̂|h), the term that Eq. 4's variant of the energy starts from; no weights."""
+
+    def bind(self, context: Context) -> Potential:
+        """In nats."""
+        return lambda state: -context.read(state).log_softmax(-1).amax(-1)

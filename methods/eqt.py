@@ -1,0 +1,336 @@
+"""Equilibrium Transformer: refine the proposal before reading it out.
+
+Jafari and Anbarjafari 2025, arXiv:2511.21882v1. A transformer's state f is the proposal; the
+Equilibrium Refinement Module (ERM) descends Φ(h) = L(h) + ||h − f||²/2γ from h = f (Eq. 7–8), and
+the final LayerNorm and read-out see the result. Trained by CE(y | h*) + β E[L(h*)] (Eq. 18).
+
+Choices, where the paper is silent or says two things:
+- one ERM after the last block by default (its parameter count and its cost fit no more); one
+  shared ERM after every block, or one per block, by `placement`;
+- "LayerNorm after refinement" is the transformer's own final LayerNorm, so that zero iterations or
+  L ≡ 0 give the transformer bit for bit; inner placements add no further one;
+- the terms' weights are §3.7's; memory (1.0 in no reported parity run) is off, as in §5;
+- with inner placements the step after k iterations means k iterations of every ERM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from ..tasks.task import Batch
+from .energies.confidence import Confidence, Prediction
+from .energies.consistency import Consistency
+from .energies.energy import Context, Energy, WeightedSum
+from .energies.masked import MaskedPrediction
+from .energies.memory import EpisodicMemory
+from .energies.reverse import ReverseHead, ReverseTransformer
+from .layers.trunk import Trunk
+from .method import Loss, Method, Progress, Sizes, Step, cross_entropy
+from .solvers.implicit import equilibrium
+from .solvers.proximal import Halting, Proximal
+from .solvers.solver import Iterate
+
+PLACEMENTS = ("last", "shared", "each")
+GRADIENTS = ("unrolled", "implicit")
+STEP_SCHEDULES = ("constant", "learned")
+REVERSE_MODELS = {"head": ReverseHead, "transformer": ReverseTransformer}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EqTConfig:
+    """The transformer's options, then the ERM's.
+
+    iterations: K in training, at its end; iterations_start: K until the share iterations_switch of
+    training (0: the same K). gamma: γ; gamma_start: γ at the start, geometric to γ over the share
+    gamma_anneal (0: the same γ). step_size: α, "learned": one α_k per trained iteration, the last
+    repeated. energy_weight: β. reverse … consistency: λ of each term, 0 leaves it out. tolerance,
+    energy_threshold (τ, in nats; None is off) and entropy_threshold (nats; positions whose
+    proposal's entropy is below it take confident_iterations) halt positions, when answering only.
+    cg_iterations bounds the implicit gradient's solver. warm_start: a .safetensors file of a
+    trained transformer's weights.
+    """
+
+    width: int = 64
+    depth: int = 2
+    heads: int = 4
+    feed_forward: str = "gated"
+    positions: str = "sinusoidal"
+
+    placement: str = "last"
+    iterations: int = 2
+    iterations_start: int = 0
+    iterations_switch: float = 0.5
+    gamma: float = 1.0
+    gamma_start: float = 0.0
+    gamma_anneal: float = 0.5
+    step_size: float = 0.1
+    step_schedule: str = "constant"
+    gradient: str = "unrolled"
+    cg_iterations: int = 20
+    energy_weight: float = 0.1
+
+    reverse: float = 1.0
+    masked: float = 0.5
+    confidence: float = 0.2
+    memory: float = 0.0
+    prediction: float = 0.0
+    consistency: float = 0.0
+
+    reverse_model: str = "head"
+    window: int = 32
+    masked_share: float = 0.15
+    masked_targets: int = 8
+    memory_slots: int = 10_000
+    memory_temperature: float = 0.1
+    memory_retrieved: int = 32
+    memory_decay: float = 0.3
+
+    tolerance: float = 0.0
+    energy_threshold: float | None = None
+    entropy_threshold: float | None = None
+    confident_iterations: int = 8
+    warm_start: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse values that no part would notice."""
+        for name, value, known in (
+            ("placement", self.placement, PLACEMENTS),
+            ("gradient", self.gradient, GRADIENTS),
+            ("step_schedule", self.step_schedule, STEP_SCHEDULES),
+            ("reverse_model", self.reverse_model, REVERSE_MODELS),
+        ):
+            if value not in known:
+                raise ValueError(f"no {name} {value!r}. Known: {', '.join(known)}")
+        if self.iterations < 1:
+            raise ValueError(f"expected iterations ≥ 1 in training, got {self.iterations}")
+
+
+class EqT(Method):
+    """Transformer trunk, then ERM, then read-out."""
+
+    Config: ClassVar[type] = EqTConfig
+    family: ClassVar[str] = "equilibrium"
+    source: ClassVar[str] = "Jafari and Anbarjafari 2025, arXiv:2511.21882v1"
+    iterates: ClassVar = "hidden"
+    examples: ClassVar = (
+        {},
+        {"placement": "shared", "step_schedule": "learned", "reverse_model": "transformer"},
+        {"placement": "each", "gradient": "implicit", "iterations": 4},
+        {
+            "reverse": 0.0,
+            "masked": 0.0,
+            "confidence": 0.0,
+            "prediction": 1.0,
+            "consistency": 0.1,
+            "memory": 0.1,
+            "memory_slots": 16,
+        },
+        {"tolerance": 0.2, "entropy_threshold": 0.6, "confident_iterations": 1},
+    )
+
+    def __init__(self, config: EqTConfig, sizes: Sizes) -> None:
+        super().__init__(config, sizes)
+        self.trained_iterations = config.iterations
+        self.trunk = Trunk(
+            sizes, config.width, config.depth, config.heads, config.feed_forward, config.positions
+        )
+        modules = config.depth if config.placement == "each" else 1
+        self.energies = nn.ModuleList(total_energy(config, sizes) for _ in range(modules))
+        self.log_steps = None
+        if config.step_schedule == "learned":
+            start = torch.tensor(config.step_size).log()
+            self.log_steps = nn.Parameter(start.repeat(config.iterations))
+        if config.warm_start:
+            self.warm_start(load_file(config.warm_start))
+        self.solver(None, config.gamma)  # refuses step sizes and γ that cannot work
+
+    def warm_start(self, weights: dict[str, Tensor]) -> None:
+        """Take over a trained transformer's weights, by name (§3.5).
+
+        Raises:
+            ValueError: the weights are not those of a trunk of this size.
+        """
+        try:
+            self.load_state_dict(
+                {**self.state_dict(), **weights} if set(weights) == self.trunk_names() else weights
+            )
+        except RuntimeError as error:
+            raise ValueError(
+                "expected the weights of a transformer of this size to warm-start from: "
+                + " ".join(str(error).split())
+            ) from error
+
+    def trunk_names(self) -> set[str]:
+        """Names of the weights that the transformer has too."""
+        return {name for name in self.state_dict() if name.startswith("trunk.")}
+
+    # ---- answering ---------------------------------------------------------------------------
+
+    def deliberate(self, inputs: Tensor, iterations: int) -> Iterator[Step]:
+        """Yield the state after 0, 1, … iterations of every ERM."""
+        if self.config.placement == "last":
+            proposal = self.trunk(inputs)
+            for iterate in self.refine(0, proposal, self.context(inputs), iterations, watch=True):
+                yield self.step(iterate)
+            return
+        for budget in range(iterations + 1):
+            yield self.step(self.refined(inputs, budget, watch=True))
+
+    def answer(self, inputs: Tensor, iterations: int) -> Step:
+        """The last state alone, without the energies that only an observer needs."""
+        return self.step(self.refined(inputs, iterations))
+
+    def step(self, iterate: Iterate) -> Step:
+        """Read an iterate out."""
+        logits = self.trunk.read(iterate.state)
+        return Step(logits, iterate.change, iterate.energy, iterate.active)
+
+    def refined(self, inputs: Tensor, iterations: int, watch: bool = False) -> Iterate:
+        """The final iterate of the last ERM, every ERM having taken `iterations`."""
+        context = self.context(inputs)
+        state, iterate = self.trunk.embed(inputs), None
+        for depth, block in enumerate(self.trunk.blocks):
+            state = block(state)
+            if self.refines_after(depth):
+                for iterate in self.refine(depth, state, context, iterations, watch=watch):
+                    state = iterate.state
+        assert iterate is not None
+        return iterate
+
+    def refines_after(self, depth: int) -> bool:
+        """Whether an ERM stands after block `depth`."""
+        return self.config.placement != "last" or depth == len(self.trunk.blocks) - 1
+
+    def energy(self, depth: int) -> WeightedSum:
+        """The energy of the ERM after block `depth`."""
+        return self.energies[depth % len(self.energies)]  # type: ignore[return-value]
+
+    def refine(
+        self, depth: int, proposal: Tensor, context: Context, iterations: int, watch: bool = False
+    ) -> Iterator[Iterate]:
+        """Iterates of the ERM after block `depth`, halting as configured."""
+        potential = self.energy(depth).bind(context) if iterations or watch else torch.zeros_like
+        solver = self.solver(self.halting(proposal), self.config.gamma)
+        return solver.solve(potential, proposal, iterations, watch=watch)
+
+    def solver(self, halting: Halting | None, gamma: float) -> Proximal:
+        """The proximal solver at trust γ."""
+        sizes: Sequence[float] | Tensor = [self.config.step_size]
+        if self.log_steps is not None:
+            sizes = self.log_steps.exp().clamp(max=1.99 * gamma)
+        return Proximal(gamma, sizes, halting)
+
+    def halting(self, proposal: Tensor) -> Halting:
+        """The configured halting rules; entropy decides from the proposal's own read-out."""
+        budget = None
+        if self.config.entropy_threshold is not None:
+            logs = self.trunk.read(proposal).log_softmax(-1)
+            sure = -(logs.exp() * logs).sum(-1) < self.config.entropy_threshold
+            unbounded = torch.iinfo(torch.int64).max
+            budget = torch.where(sure, self.config.confident_iterations, unbounded)
+        return Halting(self.config.tolerance, self.config.energy_threshold, budget)
+
+    def context(self, inputs: Tensor, salt: int = 0) -> Context:
+        """What the energies may read of the row."""
+        trunk = self.trunk
+        return Context(
+            inputs,
+            trunk.embed(inputs),
+            trunk.embedding.weight,
+            trunk.read,
+            trunk.forward_map,
+            salt,
+        )
+
+    # ---- training ----------------------------------------------------------------------------
+
+    def loss(self, batch: Batch, progress: Progress) -> Loss:
+        """CE(y | h*) + β E[L(h*)] (Eq. 18), and the retrieval net's own loss where it is on."""
+        context = self.context(batch.inputs, progress.key())
+        state = self.trunk.embed(batch.inputs)
+        energies, retrieval = [], []
+        for depth, block in enumerate(self.trunk.blocks):
+            state = block(state)
+            if not self.refines_after(depth):
+                continue
+            energy = self.energy(depth)
+            potential = energy.bind(context)
+            state = self.equilibrium(potential, state, progress)
+            energies.append(potential(state)[batch.mask].mean())
+            retrieval += [memory_loss(term, context, state) for term in memories(energy)]
+        nats = cross_entropy(self.trunk.read(state), batch)
+        parts = {"cross_entropy": nats, "energy": torch.stack(energies).mean()}
+        total = nats + self.config.energy_weight * parts["energy"]
+        if retrieval:
+            parts["retrieval"] = torch.stack(retrieval).mean()
+            total = total + parts["retrieval"]
+        return Loss(total, parts)
+
+    def equilibrium(self, potential: Any, proposal: Tensor, progress: Progress) -> Tensor:
+        """The refined state with gradients: through the loop, or by Eq. 19."""
+        gamma, iterations = self.scheduled(progress)
+        solver = self.solver(None, gamma)
+        unrolled = self.config.gradient == "unrolled"
+        start = proposal if unrolled else proposal.detach()
+        *_, last = solver.solve(potential, start, iterations, create_graph=unrolled)
+        if unrolled:
+            return last.state
+        return equilibrium(potential, proposal, last.state, gamma, self.config.cg_iterations)
+
+    def scheduled(self, progress: Progress) -> tuple[float, int]:
+        """γ and K at this point of training (§3.5)."""
+        config, gamma, iterations = self.config, self.config.gamma, self.config.iterations
+        if config.gamma_start and progress.fraction < config.gamma_anneal:
+            done = progress.fraction / config.gamma_anneal
+            gamma = config.gamma_start * (config.gamma / config.gamma_start) ** done
+        if config.iterations_start and progress.fraction < config.iterations_switch:
+            iterations = config.iterations_start
+        return gamma, iterations
+
+
+def total_energy(config: EqTConfig, sizes: Sizes) -> WeightedSum:
+    """L = Σ λ_i L_i over the terms with a weight (Eq. 11)."""
+    width = config.width
+    makers = (
+        (config.reverse, lambda: REVERSE_MODELS[config.reverse_model](width, config.window)),
+        (
+            config.masked,
+            lambda: MaskedPrediction(
+                width, sizes.vocab, config.masked_share, config.masked_targets
+            ),
+        ),
+        (config.confidence, Confidence),
+        (
+            config.memory,
+            lambda: EpisodicMemory(
+                width,
+                config.memory_slots,
+                config.memory_temperature,
+                config.memory_retrieved,
+                config.memory_decay,
+            ),
+        ),
+        (config.prediction, Prediction),
+        (config.consistency, lambda: Consistency(width)),
+    )
+    chosen: list[tuple[float, Energy]] = [(weight, make()) for weight, make in makers if weight]
+    return WeightedSum([weight for weight, _ in chosen], [term for _, term in chosen])
+
+
+def memories(energy: WeightedSum) -> list[EpisodicMemory]:
+    """The episodic memories among an energy's terms."""
+    return [term for term in energy.terms if isinstance(term, EpisodicMemory)]
+
+
+def memory_loss(memory: EpisodicMemory, context: Context, state: Tensor) -> Tensor:
+    """The retrieval loss of these states; in training mode the memory then moves towards them."""
+    loss = memory.retrieval_loss(context, state)
+    if memory.training:
+        memory.remember(state)
+    return loss

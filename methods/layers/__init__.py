@@ -1,0 +1,1 @@
+"""Bricks that methods share: positions, the transformer block, the trunk of blocks."""

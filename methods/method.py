@@ -1,0 +1,146 @@
+"""The interface of a method: how it answers, step by step, and what it promises."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..tasks.task import Batch
+
+Iterates = Literal["nothing", "hidden", "weights", "answer"]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What a task fixes: input ids, answer ids and the longest row (positions)."""
+
+    vocab: int
+    classes: int
+    length: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where training stands: update `step` of `steps`, and the seed of the method's own noise."""
+
+    step: int
+    steps: int
+    seed: int
+
+    @property
+    def fraction(self) -> float:
+        """Share of the training done, from 0 at the first update to 1 at the last."""
+        return self.step / max(self.steps - 1, 1)
+
+    def key(self) -> int:
+        """A 63-bit key of this update, for counter-based noise."""
+        digest = hashlib.sha256(f"{self.seed}:{self.step}".encode()).digest()
+        return int.from_bytes(digest[:8], "little") >> 1
+
+    def generator(self, device: torch.device | str = "cpu") -> torch.Generator:
+        """A generator of this update's noise: the same after a resume, and the global one rests."""
+        return torch.Generator(device).manual_seed(self.key())
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What training descends: `total`, a scalar, and its parts by name, scalars to be logged."""
+
+    total: Tensor
+    parts: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Step:
+    """The answer after some iterations, and how far the last of them moved.
+
+    logits [B, T, V]. change [B, T] is ||h_k − h_{k−1}|| / ||h_{k−1}||, 0 at the proposal. energy
+    [B, T] in nats where the method has one. active [B, T] is True where the last iteration was
+    allowed to move (an adaptive budget leaves finished positions untouched); None means all.
+    """
+
+    logits: Tensor
+    change: Tensor
+    energy: Tensor | None = None
+    active: Tensor | None = None
+
+
+class Method(nn.Module, ABC):
+    """A model that answers every position, in zero or more iterations.
+
+    Built from a frozen Config and a task's Sizes. The class states what the contracts test:
+    `causal` (the answer at t depends on inputs ≤ t, after refinement too), `iterates` (what the
+    iterations refine), `deterministic` (same weights and inputs, same answer) and
+    `row_independent` (a row's answer does not depend on its batch mates). `examples` are the
+    options, beside the defaults, under which the contracts hold it.
+    """
+
+    Config: ClassVar[type]
+    version: ClassVar[int] = 1
+    family: ClassVar[str]
+    source: ClassVar[str] = ""
+    causal: ClassVar[bool] = True
+    iterates: ClassVar[Iterates] = "nothing"
+    deterministic: ClassVar[bool] = True
+    row_independent: ClassVar[bool] = True
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+
+    trained_iterations: int = 0
+
+    def __init__(self, config: Any, sizes: Sizes) -> None:
+        super().__init__()
+        self.config, self.sizes = config, sizes
+
+    @abstractmethod
+    def deliberate(self, inputs: Tensor, iterations: int) -> Iterator[Step]:
+        """Yield the state after 0, 1, … `iterations` iterations on inputs [B, T], int64.
+
+        An open-loop method yields once. Works under `torch.no_grad()` and leaves no `.grad`.
+        """
+
+    def answer(self, inputs: Tensor, iterations: int) -> Step:
+        """The last step of `deliberate`, at the cost of answering alone: what is timed."""
+        step = None
+        for step in self.deliberate(inputs, iterations):
+            pass
+        if step is None:
+            raise ValueError(f"{type(self).__name__}.deliberate yielded no step")
+        return step
+
+    def loss(self, batch: Batch, progress: Progress) -> Loss:
+        """Cross-entropy (nats per scored token) of the answer at the trained iterations."""
+        step = self.answer(batch.inputs, self.trained_iterations)
+        nats = cross_entropy(step.logits, batch)
+        return Loss(nats, {"cross_entropy": nats})
+
+
+class OpenLoop(Method):
+    """A method that answers in one pass: it writes `forward` and nothing else."""
+
+    @abstractmethod
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Logits [B, T, V] of inputs [B, T]."""
+
+    def deliberate(self, inputs: Tensor, iterations: int) -> Iterator[Step]:
+        """Yield the one answer, whatever the budget."""
+        logits = self(inputs)
+        yield Step(logits, torch.zeros_like(inputs, dtype=logits.dtype))
+
+
+def cross_entropy(logits: Tensor, batch: Batch) -> Tensor:
+    """Mean cross-entropy of logits [B, T, V] over the scored tokens, in nats."""
+    return F.cross_entropy(logits[batch.mask], batch.targets[batch.mask])
+
+
+def build(method: type[Method], config: Any, sizes: Sizes, seed: int) -> Method:
+    """A method whose initial weights depend on `seed` alone; the global generator is left as is."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return method(config, sizes)

@@ -1,0 +1,1 @@
+"""How a state is refined, and how gradients pass through the refinement."""

@@ -1,0 +1,43 @@
+"""The standard transformer: the open loop that every closed one is compared with.
+
+The paper's baseline (arXiv:2511.21882v1, §5): causal, pre-norm, sinusoidal positions. Where the
+paper leaves the block open, a gated feed-forward map of hidden width 4d gives its ≈6.3 M weights.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from .layers.trunk import Trunk
+from .method import OpenLoop, Sizes
+
+
+class Transformer(OpenLoop):
+    """Embedding, blocks, final LayerNorm, linear read-out."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config:
+        """width d, depth in blocks, heads; feed_forward gated|plain; positions sinusoidal|none."""
+
+        width: int = 64
+        depth: int = 2
+        heads: int = 4
+        feed_forward: str = "gated"
+        positions: str = "sinusoidal"
+
+    family: ClassVar[str] = "transformer"
+    source: ClassVar[str] = "Vaswani et al. 2017, arXiv:1706.03762v7"
+    examples: ClassVar = ({}, {"feed_forward": "plain", "positions": "none"})
+
+    def __init__(self, config: Any, sizes: Sizes) -> None:
+        super().__init__(config, sizes)
+        self.trunk = Trunk(
+            sizes, config.width, config.depth, config.heads, config.feed_forward, config.positions
+        )
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Logits [B, T, V]."""
+        return self.trunk.read(self.trunk(inputs))
