@@ -177,9 +177,10 @@ def perform(trial: Trial, registry: Registry, settings: Settings, watch: Watch) 
         trial=trial,
         status=OK,
         metrics=tally.rows(),
-        curves={**state.curves, "best_step": [state.best_step]},
+        curves={**state.curves},
         costs={
             **counted(model, train, tests[trial.length], budgets, trainer.steps, trial, device),
+            "best_step": state.best_step,
             "train_seconds": state.seconds,
             "evaluate_seconds": ended - begun,
             "wall_seconds": time.monotonic() - started,

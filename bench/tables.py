@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from tabulate import tabulate
@@ -119,8 +120,8 @@ def score_table(
     scores = scores[scores["metric"] == metric]
     values = scores["sum"] / scores["n"] * (100 if share else 1)
     grouped = values.groupby([scores["method"], scores["iterations"], scores["length"]])
-    cells = {key: list(group) for key, group in grouped}
-    rows = []
+    cells: dict[Any, list[float]] = {key: list(group) for key, group in grouped}
+    rows: list[list[Any]] = []
     for method in sorted({trial.method for trial in trials}):
         counts = standing(method, trials, records)
         for budget in sorted({k for m, k, _ in cells if m == method}) or [""]:

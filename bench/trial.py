@@ -76,7 +76,7 @@ class Record:
     status: str
     reason: str = ""
     metrics: list[list[Any]] = field(default_factory=list)
-    curves: Mapping[str, list[float | None]] = field(default_factory=dict)
+    curves: Mapping[str, list[float]] = field(default_factory=dict)
     costs: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -107,12 +108,10 @@ class Method(nn.Module, ABC):
 
     def answer(self, inputs: Tensor, iterations: int) -> Step:
         """The last step of `deliberate`, at the cost of answering alone: what is timed."""
-        step = None
-        for step in self.deliberate(inputs, iterations):
-            pass
-        if step is None:
+        steps = deque(self.deliberate(inputs, iterations), maxlen=1)
+        if not steps:
             raise ValueError(f"{type(self).__name__}.deliberate yielded no step")
-        return step
+        return steps[0]
 
     def loss(self, batch: Batch, progress: Progress) -> Loss:
         """Cross-entropy (nats per scored token) of the answer at the trained iterations."""
