@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
@@ -22,13 +23,13 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run a command; a mistake in its use is one line and exit code 4."""
     arguments = parser().parse_args(words)
     try:
-        arguments.command(arguments)
+        return arguments.command(arguments) or 0
     except Misuse as error:
         print(f"closedloop: {error}", file=sys.stderr)
         return 4
     except BrokenPipeError:  # `closedloop … | head`
         sys.stderr.close()
-    return 0
+        return 0
 
 
 def parser() -> argparse.ArgumentParser:
@@ -65,6 +66,9 @@ def parser() -> argparse.ArgumentParser:
     tabled = add("table", print_table, planned)
     tabled.add_argument("name", nargs="?", help="a table's name; default: all of them")
     add("status", print_status, planned)
+    contracts = add("contracts", run_contracts)
+    contracts.add_argument("--methods", default="", help="a,b,…; default: all")
+    contracts.add_argument("--tasks", default="", help="a,b,…; default: all")
     return top
 
 
@@ -202,6 +206,19 @@ def print_table(arguments: argparse.Namespace) -> None:
     for name, table in tables.items():
         if arguments.name in (None, name):
             show(table, arguments)
+
+
+def run_contracts(arguments: argparse.Namespace) -> int:
+    """hold methods and tasks, a plug-in's too, to the contracts"""
+    import pytest
+
+    words = [str(Path(__file__).with_name("contracts.py")), "-p", "no:cacheprovider"]
+    for plugin in arguments.plugin:
+        words += ["--plugin", plugin]
+    for name in ("methods", "tasks"):
+        if getattr(arguments, name):
+            words += [f"--{name}", getattr(arguments, name)]
+    return int(pytest.main(words))
 
 
 def print_status(arguments: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+
 from closedloop.bench.arena import DEFAULT_RESULTS, EXECUTORS, RERUNS, Arena, open_arena
 from closedloop.bench.errors import Misuse
 from closedloop.bench.estimate import estimate_table
@@ -13,7 +14,7 @@ from closedloop.bench.plan import Request
 
 ARENA = pytest.StashKey[Arena]()
 TRIAL = "trial"
-SUMMARY = ("token", "sequence", "prefix", "costs", "failures")
+SUMMARY = ("token", "sequence", "prefix", "refinement", "costs", "failures")
 
 
 def comma(text: str) -> list[str]:

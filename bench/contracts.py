@@ -1,7 +1,8 @@
 """The promises that every task and method keeps, as tests.
 
 They run over the built-in tables in this project's own suite, and over a plug-in's entries by
-`pytest --pyargs closedloop.bench.contracts --plugin FILE [--methods a,b] [--tasks a,b]`.
+`closedloop contracts --plugin FILE [--methods a,b] [--tasks a,b]`, or in a clone by
+`pytest bench/contracts.py --plugin FILE`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+
 from closedloop.bench.registry import Registry, load_registry
 from closedloop.methods.method import Method, Progress, Sizes, Step, build
 from closedloop.tasks.task import SPLITS, Batch, Task

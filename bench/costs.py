@@ -23,7 +23,7 @@ from ..methods.method import Method, Progress
 from ..tasks.task import Batch
 
 COUNTED_ROWS = 2
-TIMED_ROWS = 64
+TIMED_ROWS = 32
 REPEATS = 3
 
 

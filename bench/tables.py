@@ -98,6 +98,8 @@ def leaderboard(
         tables.append(
             score_table(f"{task}-prefix", PREFIX, "prefix", of_task, seen, scores, registry)
         )
+        if (scores["iterations"] > 0).any():
+            tables.append(refinement_table(task, scores, max(trial.length for trial in of_task)))
         tables.append(cost_table(task, of_task, seen))
     failures = [record for record in records if record.status not in (OK,)]
     if failures:
@@ -186,6 +188,38 @@ def cell(interval: Interval, share: bool) -> str:
     if interval.n < 2:
         return text
     return f"{text} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
+
+
+REFINEMENT = {
+    "gained": ("wrong to right, %", 100, 2),
+    "lost": ("right to wrong, %", 100, 2),
+    "change": ("relative change", 1, 5),
+    "settled": ("change < 1e-3, %", 100, 1),
+    "used": ("iterations used", 1, 2),
+    "energy": ("energy", 1, 4),
+}
+
+
+def refinement_table(task: str, scores: pd.DataFrame, length: int) -> Table:
+    """What the iterations did at one length: answers flipped since K = 0, movement, energy."""
+    iterating = scores.loc[scores["iterations"] > 0, "method"].unique()
+    picked = scores[(scores["length"] == length) & scores["method"].isin(iterating)]
+    sums = picked.groupby(["method", "iterations", "metric"])[["n", "sum"]].sum()
+    means: dict[Any, float] = (sums["sum"] / sums["n"]).to_dict()
+    rows = []
+    for method, budget in sorted({(method, budget) for method, budget, _ in means}):
+        texts = [
+            f"{scale * means[method, budget, metric]:.{digits}f}"
+            if (method, budget, metric) in means
+            else "-"
+            for metric, (_, scale, digits) in REFINEMENT.items()
+        ]
+        rows.append([method, budget, *texts])
+    columns = ["method", "K", *(title for title, _, _ in REFINEMENT.values())]
+    frame = pd.DataFrame(rows, columns=columns)
+    title = f"{task}: what the iterations did at L={length}"
+    note = "Means over the test tokens of all seeds; flips count from the answers at K = 0"
+    return Table(f"leaderboard-{task}-refinement", title, frame, (note,))
 
 
 def cost_table(task: str, trials: Sequence[Trial], records: Sequence[Record]) -> Table:

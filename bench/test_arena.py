@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from closedloop.bench.arena import Arena
 from closedloop.bench.trial import DIVERGED, UNSUPPORTED
 

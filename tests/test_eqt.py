@@ -80,9 +80,7 @@ def test_warm_start_reads_a_file_of_weights(transformer, inputs, tmp_path) -> No
     save_file(transformer.state_dict(), path)
     model = build(EqT, EqTConfig(**SMALL, warm_start=str(path)), SIZES, 9).eval()
     with torch.no_grad():
-        assert torch.equal(
-            model.answer(inputs, 0).logits, transformer.answer(inputs, 0).logits
-        )
+        assert torch.equal(model.answer(inputs, 0).logits, transformer.answer(inputs, 0).logits)
 
 
 def test_warm_start_refuses_other_sizes(transformer) -> None:

@@ -80,7 +80,9 @@ def test_small_gamma_trusts_the_proposal_and_large_gamma_the_energy(problem) -> 
     torch.testing.assert_close(free.state, centre.expand_as(proposal))
 
 
-@pytest.mark.parametrize("gamma, size", [(0.0, 0.1), (-1.0, 0.1), (1.0, 0.0), (1.0, 2.1), (1.0, 0.2)])
+@pytest.mark.parametrize(
+    "gamma, size", [(0.0, 0.1), (-1.0, 0.1), (1.0, 0.0), (1.0, 2.1), (1.0, 0.2)]
+)
 def test_settings_that_cannot_converge_are_refused(gamma: float, size: float) -> None:
     with pytest.raises(ValueError, match="expected"):
         Proximal(gamma, [size], smoothness=10.0)

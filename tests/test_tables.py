@@ -1,0 +1,170 @@
+"""Statistics and tables, and the console command over a small run of our own."""
+
+import math
+import shutil
+import subprocess
+
+import pytest
+from scipy import stats
+
+from closedloop.bench.arena import open_arena
+from closedloop.bench.cli import main
+from closedloop.bench.plan import Request
+from closedloop.bench.stats import seed_interval
+from closedloop.bench.tables import FORMATS, engineering, tidy
+
+SETTINGS = ["train.rows=128", "train.epochs=2", "evaluate.rows=64", "evaluate.iterations=[0, 1, 4]"]
+
+
+@pytest.fixture(scope="module")
+def arena(tmp_path_factory):
+    """Three methods, two lengths, two seeds, trained for a moment."""
+    results = str(tmp_path_factory.mktemp("results"))
+    request = Request(preset="smoke", seeds=2, settings=SETTINGS)
+    found = open_arena(request, results=results, device="cpu", executor="inline")
+    found.store.require_writable()
+    assert len(list(found.run(found.trials, print))) == 12
+    return found
+
+
+def words(arena, *more: str) -> list[str]:
+    settings = [word for setting in SETTINGS for word in ("--set", setting)]
+    place = ["--preset", "smoke", "--seeds", "2", "--results", str(arena.store.folder)]
+    return [*more, *place, *settings]
+
+
+def test_intervals_are_student_s_t() -> None:
+    values = [0.2, 0.4, 0.9]
+    low, high = stats.t.interval(0.95, 2, loc=0.5, scale=stats.sem(values))
+    found = seed_interval(values)
+    assert (found.mean, found.low, found.high) == pytest.approx((0.5, low, high))
+    cut = seed_interval(values, 0, 1)
+    assert (cut.low, cut.high) == (0, 1)
+
+
+def test_one_seed_has_no_interval_and_none_has_no_mean() -> None:
+    assert math.isnan(seed_interval([0.5]).low) and seed_interval([0.5]).mean == 0.5
+    assert math.isnan(seed_interval([]).mean)
+
+
+def test_counts_in_a_record_add_up(arena) -> None:
+    """Every row axis partitions the tokens, and shares lie between 0 and 1."""
+    frame = tidy(arena.records(), axes=None)
+    tokens = frame[frame["metric"] == "token"]
+    keys = ["trial_id", "iterations"]
+    whole = tokens[tokens["axis"] == "all"].set_index(keys)[["n", "sum"]]
+    for axis in ("density", "band", "seen"):
+        parts = tokens[tokens["axis"] == axis].groupby(keys)[["n", "sum"]].sum()
+        assert parts.sort_index().equals(whole.sort_index())
+    assert (whole["n"] == 64 * 8).any() and ((whole["sum"] / whole["n"]).between(0, 1)).all()
+
+
+def test_accuracies_agree_with_the_model_s_own_answers(arena) -> None:
+    """The recorded counts of an EqT are consistent: flips explain every difference to K = 0."""
+    record = next(r for r in arena.records() if r.trial.method == "eqt")
+    frame = tidy([record])
+    sums = frame.set_index(["iterations", "metric"])["sum"]
+    for budget in (1, 4):
+        gained, lost = sums[budget, "gained"], sums[budget, "lost"]
+        assert sums[budget, "token"] == sums[0, "token"] + gained - lost
+        assert sums[budget, "used"] == budget * 64 * record.trial.length
+
+
+def test_costs_count_iterations_and_parameters(arena) -> None:
+    by_method = {r.trial.method: r.costs for r in arena.records() if r.trial.length == 16}
+    eqt = by_method["eqt"]["answer_flops_per_token"]
+    assert eqt["0"] == by_method["transformer"]["answer_flops_per_token"]["0"]
+    steps = [eqt["1"] - eqt["0"], (eqt["4"] - eqt["0"]) / 4]
+    assert 0 < steps[1] < steps[0]  # binding the energy is paid once
+    assert by_method["eqt"]["parameters"] > by_method["transformer"]["parameters"]
+    assert list(by_method["gru"]["answer_flops_per_token"]) == ["0"]
+
+
+def test_the_transformer_s_flops_by_hand(arena) -> None:
+    """Width 32, one block, L = 16: 2 · 16 d² for weights, 2 · 2 L d for attention, the head."""
+    costs = next(
+        r.costs for r in arena.records() if r.trial.method == "transformer" and r.trial.length == 16
+    )
+    by_hand = 2 * 16 * 32**2 + 2 * 2 * 16 * 32 + 2 * 32 * 2
+    assert costs["answer_flops_per_token"]["0"] == by_hand
+
+
+def test_the_leaderboard_shows_every_planned_method_and_level(arena) -> None:
+    tables = {table.name: table for table in arena.tables()}
+    token = tables["leaderboard-parity-token"].frame
+    assert list(token.columns) == ["method", "K", "L=8", "L=16", "trials"]
+    assert list(token["method"]) == [*["eqt"] * 3, "gru", "transformer", "(shortcut)", "(chance)"]
+    assert set(token["trials"][:5]) == {"4/4"}
+    assert "failures" not in tables
+
+
+def test_missing_trials_are_counted_not_hidden(arena) -> None:
+    wider = open_arena(
+        Request(preset="smoke", seeds=3, settings=SETTINGS), results=str(arena.store.folder)
+    )
+    token = next(table for table in wider.tables() if table.name.endswith("-token")).frame
+    assert set(token["trials"][:5]) == {"4/6"}
+
+
+@pytest.mark.parametrize("form", sorted(FORMATS))
+def test_every_table_renders(arena, form: str) -> None:
+    for table in arena.tables():
+        text = table.render(form)
+        assert str(table.frame.iloc[0, 0]) in text.replace("\\", "")
+
+
+def test_latex_compiles_as_it_is(arena, tmp_path) -> None:
+    if shutil.which("pdflatex") is None:
+        pytest.skip("pdflatex is not installed")
+    body = "\n".join(table.render("latex") for table in arena.tables())
+    head = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}"
+    (tmp_path / "t.tex").write_text(f"{head}\n{body}\n\\end{{document}}\n")
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_latex_is_balanced_and_escaped(arena) -> None:
+    for table in arena.tables():
+        text = table.render("latex")
+        assert text.count("\\begin{") == text.count("\\end{") == 2 and "\\toprule" in text
+        caption = text[text.index("\\caption") :]
+        assert "%" not in caption.replace("\\%", "")
+
+
+def test_engineering_notation() -> None:
+    found = [engineering(v) for v in (0, 12, 1234, 5.6e9, 7.89e15)]
+    assert found == ["0", "12", "1.23 k", "5.6 G", "7.89 P"]
+
+
+def test_the_command_lists_shows_plans_tabulates_and_tells(arena, capsys) -> None:
+    assert main(["list"]) == 0
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in ("eqt", "gru", "transformer", "parity", "smoke"))
+    assert main(["show", "parity", "--rows", "2", "--length", "8"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.count("inputs") == 2 and "density" in shown and "SHA-256" in shown
+    assert main(words(arena, "plan")) == 0
+    assert "12 trials" in capsys.readouterr().out
+    assert main(words(arena, "table", "leaderboard-parity-token", "--format", "csv")) == 0
+    assert capsys.readouterr().out.startswith("method,K,L=8,L=16,trials")
+    assert main(words(arena, "status")) == 0
+    assert "12 ok" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["table", "nothing", "--preset", "smoke"],
+        ["show", "party"],
+        ["show", "parity", "--length", "0"],
+        ["status", "--methods", "etq"],
+    ],
+)
+def test_the_command_tells_misuse_in_one_line(command, capsys) -> None:
+    assert main(command) == 4
+    errors = capsys.readouterr().err
+    assert errors.startswith("closedloop: ") and errors.count("\n") == 1
