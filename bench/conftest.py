@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from closedloop.bench.arena import DEFAULT_RESULTS, EXECUTORS, RERUNS, Arena, open_arena
-from closedloop.bench.errors import Misuse
+from closedloop.bench.errors import Misuse, one_line
 from closedloop.bench.estimate import estimate_table
 from closedloop.bench.plan import Request
 
@@ -216,15 +216,21 @@ def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:  #
         write(f"plug-in {path} did not import: {reason}", yellow=True)
     for line in here.store.set_aside:
         write(f"set aside: {line}", yellow=True)
-    tables = here.tables()
+    try:
+        tables = here.tables()
+        scored = sum(record.status == "ok" for record in here.records())
+    except Misuse:  # a record that this version refuses has stopped the session already
+        return
     for table in summary_tables(tables):
         terminalreporter.section(table.title, sep="-")
         for line in table.render("text").splitlines()[2:]:
             write(line)
-    scored = sum(record.status == "ok" for record in here.records())
     write("")
     write(f"{scored} of {len(here.trials)} planned trials have scores")
-    write(f"tables: {here.write(tables)} (also .tex and .csv)")
+    try:
+        write(f"tables: {here.write(tables)} (also .tex and .csv)")
+    except OSError as error:
+        write(f"cannot write the tables: {one_line(error)}", yellow=True)
 
 
 def summary_tables(tables: list) -> Iterator:

@@ -172,25 +172,32 @@ class Trainer:
         write_whole(path, lambda file: file.write(body))
 
     def restore(self, path: Path) -> None:
-        """Take up a checkpoint; one that does not read is dropped, and training starts anew."""
+        """Take up a checkpoint; one that does not read or fit is dropped: training starts anew."""
+        fresh, optimizer = self.best, self.optimizer.state_dict()
         try:
             with safe_open(path, framework="pt", device=str(self.device)) as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
                 state = State(**json.loads(file.metadata()["state"]))
-        except Exception:  # safetensors raises errors of its own on torn files
+            parts = nested(tensors)
+            self.model.load_state_dict(parts["model"])
+            slots = nested(parts["optimizer"])
+            moments = {int(index): slot for index, slot in slots.items()}
+            self.optimizer.load_state_dict({**optimizer, "state": moments})
+        except Exception:  # safetensors, json and torch each raise errors of their own
             path.unlink(missing_ok=True)
+            self.model.load_state_dict(fresh)
+            self.optimizer.load_state_dict(optimizer)
             return
-        parts: dict[str, dict[str, Tensor]] = {"model": {}, "best": {}, "optimizer": {}}
-        for name, value in tensors.items():
-            part, _, rest = name.partition("/")
-            parts[part][rest] = value
-        slots: dict[int, dict[str, Tensor]] = {}
-        for name, value in parts["optimizer"].items():
-            index, _, key = name.partition("/")
-            slots.setdefault(int(index), {})[key] = value
-        self.model.load_state_dict(parts["model"])
-        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": slots})
         self.best, self.state = parts["best"], state
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """`a/b` keys as dicts in a dict."""
+    parts: dict[str, dict[str, Any]] = {}
+    for name, value in values.items():
+        part, _, rest = name.partition("/")
+        parts.setdefault(part, {})[rest] = value
+    return parts
 
 
 def token_nats(logits: Tensor, targets: Tensor) -> Tensor:

@@ -130,8 +130,9 @@ class Local(Executor):
             else:
                 status, reason = "crash", f"exit code {code}"
             text = f"{reason}\n{tail}".strip()
+            registry = load_registry(settings.plugins)
             try:
-                store.save(incomplete(child.trial, settings, load_registry(), status, text))
+                store.save(incomplete(child.trial, settings, registry, status, text))
             except OSError as error:
                 say(f"{child.trial.name}: cannot save its record: {one_line(error)}")
         else:
