@@ -67,14 +67,13 @@ def tidy(records: Iterable[Record], axes: Sequence[str] | None = ("all",)) -> pd
     """One row a trial, split, length, budget, stratum and metric; `axes` None keeps all axes."""
     wanted = None if axes is None else set(axes)
     axis = METRIC_COLUMNS.index("axis")
-    rows = [
-        [record.trial.id, record.trial.task, record.trial.method, record.trial.length]
-        + [record.trial.seed, *row]
-        for record in records
-        if record.status == OK
-        for row in record.metrics
-        if wanted is None or row[axis] in wanted
-    ]
+    rows = []
+    for record in records:
+        if record.status != OK:
+            continue
+        trial = record.trial
+        head = [trial.id, trial.task, trial.method, trial.length, trial.seed]
+        rows += [head + row for row in record.metrics if wanted is None or row[axis] in wanted]
     columns = ["trial_id", "task", "method", "trained_length", "seed", *METRIC_COLUMNS]
     return pd.DataFrame(rows, columns=columns)
 

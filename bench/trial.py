@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -43,10 +44,11 @@ class Trial:
     train: Mapping[str, Any]
     evaluate: Mapping[str, Any]
 
-    @property
+    @functools.cached_property
     def id(self) -> str:
         """First 16 hex digits of the SHA-256 of the canonical JSON of all fields."""
-        return hashlib.sha256(canonical(asdict(self)).encode()).hexdigest()[:16]
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return hashlib.sha256(canonical(values).encode()).hexdigest()[:16]
 
     @property
     def name(self) -> str:
