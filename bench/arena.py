@@ -54,7 +54,7 @@ class Arena:
                 self.rerun == "all" or (self.rerun == "failed" and record.failed)
             )
             if again:
-                self.store.path(trial.id).unlink(missing_ok=True)
+                self.store.retire(trial.id)
             if record is None or again:
                 left.append(trial)
             else:

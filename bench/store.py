@@ -3,7 +3,7 @@
 DIR/trials/ab/ID.json    records           DIR/checkpoints/ID.safetensors   training in flight
 DIR/live/ID.json         heartbeats        DIR/locks/ID.lock                who runs what
 DIR/logs/ID.log          output of children that failed
-DIR/aside/               unreadable records, kept by name and time
+DIR/aside/               records that do not read or were run again, by name and time
 DIR/weights/ID.safetensors   best weights, with --keep-weights
 DIR/tables/              what was drawn from the records
 """
@@ -99,11 +99,20 @@ class Store:
             self._set_aside(path, error)
             return None
 
-    def _set_aside(self, path: Path, error: Exception) -> None:
+    def retire(self, trial_id: str) -> Path | None:
+        """Move a record aside, so that its trial is run again; it stays there, by name and time."""
+        path = self.path(trial_id)
         target = self.folder / "aside" / f"{path.stem}.{time.time_ns()}.json"
         target.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):  # another run may have been faster
+        try:
             path.rename(target)
+        except FileNotFoundError:  # another run was faster
+            return None
+        return target
+
+    def _set_aside(self, path: Path, error: Exception) -> None:
+        target = self.retire(path.stem)
+        if target is not None:
             self.set_aside.append(f"{path.name} does not read ({one_line(error)}): now {target}")
 
     def records(self, ids: Iterable[str] | None = None) -> Iterator[Record]:

@@ -334,3 +334,12 @@ def test_records_are_found_by_id_and_all_together(record: Record, store: Store) 
     assert [found.trial.id for found in store.records()] == sorted(trial.id for trial in trials)
     chosen = [trials[3].id, trials[1].id, "0" * 16]
     assert [found.trial.seed for found in store.records(chosen)] == [3, 1]
+
+
+def test_a_record_that_is_run_again_is_kept_aside(record: Record, store: Store) -> None:
+    store.save(record)
+    before = store.path(record.trial.id).read_bytes()
+    kept = store.retire(record.trial.id)
+    assert kept is not None and kept.read_bytes() == before
+    assert store.load(record.trial.id) is None and store.set_aside == []
+    assert store.retire(record.trial.id) is None
