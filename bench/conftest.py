@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -184,9 +186,18 @@ def reporter(config: pytest.Config):  # noqa: ANN201 - pytest exports no type fo
 def say(config: pytest.Config, line: str) -> None:
     """Print a line past pytest's own."""
     terminal = reporter(config)
-    if terminal is not None:
+    if terminal is None:
+        return
+    capture = config.pluginmanager.getplugin("capturemanager")
+    with capture.global_and_fixture_disabled() if capture else contextlib.nullcontext():
         terminal.ensure_newline()
         terminal.write_line(f"{time.strftime('%H:%M:%S')} {line}")
+
+
+@pytest.fixture
+def told(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Prints a line while a test runs."""
+    return functools.partial(say, request.config)
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:

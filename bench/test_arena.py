@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from closedloop.bench.arena import Arena
 from closedloop.bench.trial import DIVERGED, UNSUPPORTED
 
 
-def test_trial(trial: str, arena: Arena, record_property) -> None:  # noqa: ANN001
+def test_trial(trial: str, arena: Arena, told: Callable[[str], None], record_property) -> None:
     """The trial's record is in the store, and it is a result."""
     planned = arena.by_name[trial]
     record = arena.store.load(planned.id)
     if record is None and arena.executor == "inline":
-        for _ in arena.make_executor().run([planned], arena.settings, print):
+        for _ in arena.make_executor().run([planned], arena.settings, told):
             record = arena.store.load(planned.id)
     if record is None:
         pytest.fail("no record was saved: see the lines above", pytrace=False)
