@@ -243,3 +243,7 @@ def print_status(arguments: argparse.Namespace) -> None:
         print(f"  running: {told(beat)}, last sign {time.time() - beat['time']:.0f} s ago")
     for line in arena.store.set_aside:
         print(f"  set aside: {line}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
