@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -111,19 +111,28 @@ def evaluate(
     for number, start in enumerate(parts, 1):
         part = batch.rows(slice(start, start + size)).to(device)
         axes = {"all": torch.zeros(len(part), dtype=torch.int64, device=device), **part.strata}
-        first, used = None, torch.zeros(part.mask.shape, device=device)
-        taken = -1
+        runs = [budgets] if model.anytime else [[k] for k in budgets]
         with torch.no_grad():
-            for taken, step in enumerate(model.deliberate(part.inputs, max(budgets))):
-                require_shapes(step, part, task.classes, taken, model.trained_iterations)
-                first = step.logits.argmax(-1) if first is None else first
-                if taken:
-                    used += 1.0 if step.active is None else step.active.float()
-                if taken in budgets:
-                    tally.add((*place, taken), observe(step, part, task, first, used), axes)
-        if taken != max(budgets):
-            raise ValueError(f"expected {max(budgets) + 1} steps of deliberation, got {taken + 1}")
+            for wanted in runs:
+                for taken, seen in observed(model, task, part, wanted):
+                    tally.add((*place, taken), seen, axes)
         watch("evaluate", number, len(parts), float("nan"))
+
+
+def observed(
+    model: Method, task: Task, part: Batch, budgets: Sequence[int]
+) -> Iterator[tuple[int, Observations]]:
+    """The wanted budgets of one run to the highest of them, with what is seen there."""
+    first, used, taken = None, torch.zeros(part.mask.shape, device=part.mask.device), -1
+    for taken, step in enumerate(model.deliberate(part.inputs, max(budgets))):
+        require_shapes(step, part, task.classes, taken, model.trained_iterations)
+        first = step.logits.argmax(-1) if first is None else first
+        if taken:
+            used += 1.0 if step.active is None else step.active.float()
+        if taken in budgets:
+            yield taken, observe(step, part, task, first, used)
+    if taken != max(budgets):
+        raise ValueError(f"expected {max(budgets) + 1} steps of deliberation, got {taken + 1}")
 
 
 def require_shapes(step: Step, batch: Batch, classes: int, taken: int, trained: int) -> None:

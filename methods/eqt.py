@@ -115,6 +115,7 @@ class EqT(Method):
     """Transformer trunk, then ERM, then read-out."""
 
     Config: ClassVar[type] = EqTConfig
+    version: ClassVar[int] = 2
     family: ClassVar[str] = "equilibrium"
     source: ClassVar[str] = "Jafari and Anbarjafari 2025, arXiv:2511.21882v1"
     iterates: ClassVar = "hidden"

@@ -78,9 +78,11 @@ class Method(nn.Module, ABC):
 
     Built from a frozen Config and a task's Sizes. The class states what the contracts test:
     `causal` (the answer at t depends on inputs ≤ t, after refinement too), `iterates` (what the
-    iterations refine), `deterministic` (same weights and inputs, same answer) and
-    `row_independent` (a row's answer does not depend on its batch mates). `examples` are the
-    options, beside the defaults, under which the contracts hold it.
+    iterations refine), `deterministic` (same weights and inputs, same answer), `row_independent`
+    (a row's answer does not depend on its batch mates) and `anytime` (the state after k iterations
+    does not depend on the budget; where it does, as with a schedule that ends at the budget, every
+    budget is a run of its own). `examples` are the options, beside the defaults, under which the
+    contracts hold it.
     """
 
     Config: ClassVar[type]
@@ -91,6 +93,7 @@ class Method(nn.Module, ABC):
     iterates: ClassVar[Iterates] = "nothing"
     deterministic: ClassVar[bool] = True
     row_independent: ClassVar[bool] = True
+    anytime: ClassVar[bool] = True
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
     trained_iterations: int = 0

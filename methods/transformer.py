@@ -28,6 +28,7 @@ class Transformer(OpenLoop):
         feed_forward: str = "gated"
         positions: str = "sinusoidal"
 
+    version: ClassVar[int] = 2
     family: ClassVar[str] = "transformer"
     source: ClassVar[str] = "Vaswani et al. 2017, arXiv:1706.03762v7"
     examples: ClassVar = ({}, {"feed_forward": "plain", "positions": "none"})

@@ -1,4 +1,4 @@
-"""A causal pre-norm transformer block: attention, then a feed-forward map.
+"""A pre-norm transformer block: attention, causal unless told otherwise, then a feed-forward map.
 
 Pre-norm as in Xiong et al. 2020 (arXiv:2002.04745); the gated map is SwiGLU (Shazeer 2020,
 arXiv:2002.05202v1, Eq. 6). With a gated map of hidden width 4d a block has 16 d² weights, which is
@@ -7,6 +7,8 @@ what the ≈6.3 M parameters of the EqT paper's parity model come to; a plain 4d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -14,22 +16,22 @@ FEED_FORWARDS = ("gated", "plain")
 
 
 class Attention(nn.Module):
-    """Causal multi-head self-attention by scaled dot products; 4 d² weights, no bias."""
+    """Multi-head self-attention by scaled dot products; 4 d² weights, no bias."""
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, causal: bool = True) -> None:
         super().__init__()
         if width % heads:
             raise ValueError(f"expected a width divisible by heads, got {width} and {heads}")
-        self.heads = heads
+        self.heads, self.causal = heads, causal
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.out = nn.Linear(width, width, bias=False)
 
     def forward(self, state: Tensor) -> Tensor:
-        """[B, T, D] -> [B, T, D]; position t reads positions ≤ t."""
+        """[B, T, D] -> [B, T, D]; position t reads positions ≤ t, or all where not causal."""
         rows, length, width = state.shape
         split = self.qkv(state).view(rows, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         query, key, value = split  # each [B, H, T, D / H]
-        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
+        mixed = F.scaled_dot_product_attention(query, key, value, is_causal=self.causal)
         return self.out(mixed.transpose(1, 2).reshape(rows, length, width))
 
 
@@ -56,9 +58,10 @@ class FeedForward(nn.Module):
 class Block(nn.Module):
     """h + Attention(LN h), then h + FeedForward(LN h)."""
 
-    def __init__(self, width: int, heads: int, feed_forward: str) -> None:
+    def __init__(self, width: int, heads: int, feed_forward: str, causal: bool = True) -> None:
         super().__init__()
-        self.attention_norm, self.attention = nn.LayerNorm(width), Attention(width, heads)
+        self.attention_norm = nn.LayerNorm(width)
+        self.attention = Attention(width, heads, causal)
         self.feed_norm, self.feed = nn.LayerNorm(width), FeedForward(width, feed_forward)
 
     def forward(self, state: Tensor) -> Tensor:
@@ -68,3 +71,27 @@ class Block(nn.Module):
     def feed_map(self, state: Tensor) -> Tensor:
         """The position-wise half alone: h + FeedForward(LN h), [..., D] -> [..., D]."""
         return state + self.feed(self.feed_norm(state))
+
+
+def stack(
+    depth: int, width: int, heads: int, feed_forward: str, causal: bool = True
+) -> nn.ModuleList:
+    """`depth` blocks with their initial weights.
+
+    Normal with variance 1/fan-in (LeCun et al. 1998, Efficient BackProp, §4.6), 1/(2 · depth) of it
+    where a map writes into the residual stream (Radford et al. 2019, GPT-2, §2.3).
+    """
+    blocks = [Block(width, heads, feed_forward, causal) for _ in range(depth)]
+    initialise(blocks)
+    return nn.ModuleList(blocks)
+
+
+def initialise(blocks: Sequence[Block]) -> None:
+    """Draw the weights of `stack` for these blocks."""
+    for block in blocks:
+        for module in block.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=module.in_features**-0.5)
+    for block in blocks:
+        for out in (block.attention.out, block.feed.down):
+            out.weight.data.div_((2 * len(blocks)) ** 0.5)

@@ -6,49 +6,40 @@ it from the same options, so that their weights carry over by name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor, nn
 
 from ..method import Sizes
-from .block import Block
+from .block import stack
 from .positions import POSITIONS, sinusoids
 
 
 class Trunk(nn.Module):
     """inputs [B, T] -> states [B, T, D] -> logits [B, T, V].
 
-    The initial weights are normal with variance 1/fan-in (LeCun et al. 1998, Efficient BackProp,
-    §4.6), 1/(2 · depth) of it where a map writes into the residual stream (Radford et al. 2019,
-    GPT-2, §2.3); embeddings have 1/2, the mean square of the sinusoids that join them.
+    The initial weights of the blocks are `stack`'s; embeddings have variance 1/2, the mean square
+    of the sinusoids that join them.
     """
 
     def __init__(
-        self, sizes: Sizes, width: int, depth: int, heads: int, feed_forward: str, positions: str
+        self,
+        sizes: Sizes,
+        width: int,
+        depth: int,
+        heads: int,
+        feed_forward: str,
+        positions: str,
+        causal: bool = True,
     ) -> None:
         super().__init__()
         if positions not in POSITIONS:
             raise ValueError(f"no positions {positions!r}. Known: {', '.join(POSITIONS)}")
         self.width, self.positions = width, positions
         self.embedding = nn.Embedding(sizes.vocab, width)
-        self.blocks = nn.ModuleList(Block(width, heads, feed_forward) for _ in range(depth))
+        self.blocks = stack(depth, width, heads, feed_forward, causal)
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, sizes.classes)
-        self._initialise()
-
-    def _initialise(self) -> None:
-        for module in self.blocks.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.normal_(module.weight, std=module.in_features**-0.5)
-        for out in self._residual_maps():
-            out.weight.data.div_((2 * len(self.blocks)) ** 0.5)
         nn.init.normal_(self.embedding.weight, std=0.5**0.5)
-
-    def _residual_maps(self) -> Iterator[nn.Linear]:
-        for block in self.blocks:
-            yield block.attention.out  # type: ignore[union-attr, misc]
-            yield block.feed.down  # type: ignore[union-attr, misc]
 
     def embed(self, inputs: Tensor) -> Tensor:
         """Token embeddings plus positions, [B, T, D]."""
@@ -59,7 +50,10 @@ class Trunk(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The proposal f: states after the last block, before the final LayerNorm, [B, T, D]."""
-        state = self.embed(inputs)
+        return self.through(self.embed(inputs))
+
+    def through(self, state: Tensor) -> Tensor:
+        """The blocks alone, [B, T, D] -> [B, T, D]."""
         for block in self.blocks:
             state = block(state)
         return state
