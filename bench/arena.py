@@ -14,11 +14,12 @@ from .errors import Misuse, unknown
 from .executors.executor import Executor, Say, default_jobs
 from .executors.inline import Inline
 from .executors.local import Local
+from .leaderboard import leaderboard
 from .plan import Request, plan
 from .registry import Registry, load_registry
 from .run import Settings
 from .store import Store
-from .tables import Table, leaderboard, write_tables
+from .tables import Table, write_tables
 from .trial import Record, Trial
 
 EXECUTORS = ("inline", "local")

@@ -7,16 +7,20 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from ..methods.method import Method, Sizes, build
+from . import costs
 from .arena import DEFAULT_RESULTS, Arena, open_arena
 from .errors import Misuse
-from .plan import Request, load_preset, method_options, preset_names
+from .plan import Request, base_of, method_options
+from .preset import load_preset, preset_names
 from .registry import Registry, load_registry
 from .run import batch_hash
 from .seeds import FROZEN
-from .tables import FORMATS, Table
+from .tables import FORMATS, Table, engineering
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -106,23 +110,37 @@ def list_entries(arguments: argparse.Namespace) -> None:
 
 
 def methods_table(registry: Registry, preset: str) -> Table:
-    """The methods with what they declare, and their weights at the preset's size."""
-    from ..methods.method import Sizes, build
-
-    sizes, rows = load_preset(preset), []
-    task = registry.task("parity")()
-    for name in sorted(registry.methods):
-        method = registry.method(name)
-        given = sizes.methods.get(name, {})
-        _, options = method_options(name, given, sizes.sizes, registry)
-        length = max(sizes.tasks.get("parity", {"lengths": [32]})["lengths"])
-        model = build(method, method.Config(**options), Sizes(task.vocab, task.classes, length), 0)
-        weights = sum(weight.numel() for weight in model.parameters())
+    """The methods with what they declare, and their cost on parity at the preset's size."""
+    chosen = load_preset(preset)
+    length = max(chosen.tasks.get("parity", {"lengths": [32]})["lengths"])
+    rows = []
+    for name in dict.fromkeys([*registry.methods, *registry.variants, *chosen.methods]):
+        base, given = base_of(name, chosen, registry)
+        method = registry.method(base)
+        _, options = method_options(base, given, chosen.sizes, registry)
         declared = [method.family, yes(method.causal), method.iterates, yes(method.deterministic)]
-        rows.append([name, *declared, f"{weights:,}", method.source])
-    columns = ["method", "family", "causal", "iterates", "deterministic", "parameters", "source"]
-    frame = pd.DataFrame(rows, columns=columns)
-    return Table("methods", f"Methods (parameters on parity, preset {preset})", frame)
+        weights, budget, flops = size_of(registry, method, options, length)
+        cost = [f"{weights:,}", budget, *map(engineering, flops)]
+        rows.append([name, *declared, *cost, method.source])
+    columns = ["method", "family", "causal", "iterates", "deterministic", "parameters", "K"]
+    columns += ["training FLOPs/token", "FLOPs/token", "source"]
+    note = (
+        "K: iterations in training; FLOPs/token: of an update and of an answer at that K, counted"
+    )
+    title = f"Methods (costs on parity at L={length}, preset {preset})"
+    return Table("methods", title, pd.DataFrame(sorted(rows), columns=columns), (note,))
+
+
+def size_of(
+    registry: Registry, method: type[Method], options: dict[str, Any], length: int
+) -> tuple[int, int, tuple[float, float]]:
+    """Weights, K in training, and FLOPs per token of training and of answering, on parity."""
+    task = registry.task("parity")()
+    model = build(method, method.Config(**options), Sizes(task.vocab, task.classes, length), seed=0)
+    batch, budget = task.sample(2, length, FROZEN, "train").to("cpu"), model.trained_iterations
+    answering = costs.answering_flops(model, batch, [budget])[str(budget)]
+    flops = (costs.training_flops(model, batch) / length, answering)
+    return sum(weight.numel() for weight in model.parameters()), budget, flops
 
 
 def tasks_table(registry: Registry, preset: str) -> Table:

@@ -23,6 +23,7 @@ from ..methods.method import Method, Progress
 from ..tasks.task import Batch
 
 COUNTED_ROWS = 2
+COUNTED_STEPS = 8
 TIMED_ROWS = 32
 REPEATS = 3
 
@@ -35,11 +36,18 @@ def count_flops(work: Callable[[], Any]) -> int:
 
 
 def training_flops(model: Method, batch: Batch) -> float:
-    """FLOPs of the last training step, forward and backward, per row."""
+    """FLOPs of a training step, forward and backward, per row.
+
+    The mean over COUNTED_STEPS updates spread over the training, since schedules and random loop
+    counts make updates differ.
+    """
     twin = copy.deepcopy(model).cpu().train()
     rows = batch.rows(slice(COUNTED_ROWS)).to("cpu")
-    last = Progress(1, 2, 0)
-    return count_flops(lambda: twin.loss(rows, last).total.backward()) / len(rows)
+    total = 0
+    for step in range(1, 2 * COUNTED_STEPS, 2):
+        place = Progress(step, 2 * COUNTED_STEPS + 1, 0)
+        total += count_flops(lambda place=place: twin.loss(rows, place).total.backward())  # type: ignore[misc]
+    return total / COUNTED_STEPS / len(rows)
 
 
 def answering_flops(model: Method, batch: Batch, budgets: Sequence[int]) -> dict[str, float]:

@@ -28,7 +28,7 @@ def estimate_table(arena: Arena, trials: Sequence[Trial]) -> Table:
     """
     groups: dict[tuple[str, str, int], list[Trial]] = {}
     for trial in trials:
-        groups.setdefault((trial.task, trial.method, trial.length), []).append(trial)
+        groups.setdefault((trial.task, trial.row, trial.length), []).append(trial)
     rows, total = [], 0.0
     for (task, method, length), members in sorted(groups.items()):
         done = sum(arena.store.path(trial.id).is_file() for trial in members)

@@ -5,25 +5,13 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
-from pathlib import Path
 from typing import Any
 
 from .errors import Misuse, unknown
+from .preset import EVALUATE, TRAIN, Preset, coerce, load_preset, protocol
 from .registry import Registry
 from .trial import Trial
 
-PRESETS = Path(__file__).parent / "presets"
-TRAIN: dict[str, type] = {
-    "rows": int,
-    "epochs": int,
-    "batch": int,
-    "validation_rows": int,
-    "learning_rate": float,
-    "weight_decay": float,
-    "clip": float,
-    "warmup": float,
-}
-EVALUATE: dict[str, type] = {"rows": int, "batch": int, "iterations": list}
 TASK_AXES = ("lengths", "extrapolate")
 
 
@@ -39,41 +27,6 @@ class Request:
     settings: Sequence[str] = ()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Preset:
-    """A preset file as read: version, seeds and the tables of presets/*.toml."""
-
-    name: str
-    version: int
-    seeds: int
-    sizes: Mapping[str, Any]
-    train: Mapping[str, Any]
-    evaluate: Mapping[str, Any]
-    tasks: Mapping[str, Mapping[str, Any]]
-    methods: Mapping[str, Mapping[str, Any]]
-
-
-def preset_names() -> list[str]:
-    """The presets that come with the package."""
-    return sorted(path.stem for path in PRESETS.glob("*.toml"))
-
-
-def load_preset(name: str) -> Preset:
-    """A preset by name, or by the path of a TOML file.
-
-    Raises:
-        Misuse: no such preset, or a file that is not one.
-    """
-    path = Path(name) if name.endswith(".toml") else PRESETS / f"{name}.toml"
-    if not path.is_file():
-        raise unknown("preset", name, preset_names())
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-        return Preset(name=path.stem, **values)
-    except (tomllib.TOMLDecodeError, TypeError) as error:
-        raise Misuse(f"preset {path} does not read: {error}") from error
-
-
 def plan(request: Request, registry: Registry) -> list[Trial]:
     """The trials of a request, sorted by name.
 
@@ -84,7 +37,7 @@ def plan(request: Request, registry: Registry) -> list[Trial]:
     settings = parse_settings(request.settings)
     methods = list(dict.fromkeys(request.methods or preset.methods))
     tasks = list(dict.fromkeys(request.tasks or preset.tasks))
-    registry.require("method", methods)
+    bases = {name: base_of(name, preset, registry) for name in methods}
     registry.require("task", tasks)
     refuse_unknown_targets(settings, methods, tasks)
     seeds = preset.seeds if request.seeds is None else request.seeds
@@ -103,7 +56,7 @@ def plan(request: Request, registry: Registry) -> list[Trial]:
             evaluate=evaluate,
         )
         for task in planned_tasks(tasks, preset, request, settings, registry)
-        for method in planned_methods(methods, preset, settings, registry)
+        for method in planned_methods(bases, preset, settings, registry)
         for seed in range(seeds)
     ]
     return sorted(trials, key=lambda trial: trial.name)
@@ -132,38 +85,6 @@ def refuse_unknown_targets(
     for target in settings:
         if target not in {*methods, *tasks, "train", "evaluate"}:
             raise unknown("--set target", target, [*methods, *tasks, "train", "evaluate"])
-
-
-def protocol(
-    name: str, known: Mapping[str, type], values: Mapping[str, Any], settings: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The train or evaluate table, complete and of the right types."""
-    merged = {**values, **settings.get(name, {})}
-    for key in merged:
-        if key not in known:
-            raise unknown(f"{name} option", key, known)
-    for key, kind in known.items():
-        if key not in merged:
-            raise Misuse(f"expected {name}.{key} in the preset, found none")
-        merged[key] = coerce(f"{name}.{key}", kind, merged[key])
-    for key in ("rows", "epochs", "batch", "validation_rows"):
-        if merged.get(key, 1) < 1:
-            raise Misuse(f"expected {name}.{key} ≥ 1, got {merged[key]}")
-    budgets = merged.get("iterations", [0])
-    if not budgets or any(type(k) is not int or k < 0 for k in budgets):
-        raise Misuse(f"expected {name}.iterations to be a list of integers ≥ 0, got {budgets}")
-    if name == "train" and merged["batch"] > merged["rows"]:
-        raise Misuse(f"expected train.batch ≤ train.rows = {merged['rows']}, got {merged['batch']}")
-    return merged
-
-
-def coerce(name: str, kind: type, value: Any) -> Any:
-    """The value if it has the type (an integer may stand for a float)."""
-    if kind is float and type(value) is int:
-        return float(value)
-    if type(value) is not kind:
-        raise Misuse(f"expected {kind.__name__} for {name}, got {value!r}")
-    return value
 
 
 def planned_tasks(
@@ -219,19 +140,38 @@ def task_options(
         raise Misuse(f"task {name}: {error}") from error
 
 
+def base_of(name: str, preset: Preset, registry: Registry) -> tuple[str, dict[str, Any]]:
+    """The method behind a row of the table, and the options that the row is made of.
+
+    A row is a method of the registry, a variant of the registry, or a preset's `of = "METHOD"`.
+
+    Raises:
+        Misuse: nobody offers the name.
+    """
+    given = dict(preset.methods.get(name, {}))
+    method, options = registry.variants.get(name, (name, {}))
+    if "of" in given:
+        if name in registry.methods or name in registry.variants:
+            raise Misuse(f"the name {name!r} of a preset's variant is taken: give it another one")
+        method = given.pop("of")
+    registry.require("method", [method])
+    shared = preset.methods.get(method, {}) if method != name else {}
+    return method, {**shared, **options, **given}
+
+
 def planned_methods(
-    names: Sequence[str],
+    bases: Mapping[str, tuple[str, Mapping[str, Any]]],
     preset: Preset,
     settings: Mapping[str, Mapping[str, Any]],
     registry: Registry,
 ) -> list[dict[str, Any]]:
-    """The method fields of the trials: one entry a method."""
+    """The method fields of the trials: one entry a row."""
     planned = []
-    for name in names:
-        version, options = method_options(
-            name, {**preset.methods.get(name, {}), **settings.get(name, {})}, preset.sizes, registry
-        )
-        planned.append({"method": name, "method_version": version, "method_options": options})
+    for name, (method, given) in bases.items():
+        given = {**given, **settings.get(name, {})}
+        version, options = method_options(method, given, preset.sizes, registry)
+        entry = {"method": method, "method_version": version, "method_options": options}
+        planned.append({**entry, "variant": "" if name == method else name})
     return planned
 
 

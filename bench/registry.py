@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from ..methods import METHODS
+from ..methods import METHODS, VARIANTS
 from ..methods.method import Method
 from ..tasks import TASKS
 from ..tasks.task import Task
@@ -30,10 +30,16 @@ Target = str | type
 
 @dataclass
 class Registry:
-    """The tables as this session sees them; `origins` names the plug-in behind a name."""
+    """The tables as this session sees them; `origins` names the plug-in behind a name.
+
+    variants: row name -> (method, the options that make the row).
+    """
 
     methods: dict[str, Target] = field(default_factory=lambda: dict(METHODS))
     tasks: dict[str, Target] = field(default_factory=lambda: dict(TASKS))
+    variants: dict[str, tuple[str, Mapping[str, Any]]] = field(
+        default_factory=lambda: dict(VARIANTS)
+    )
     origins: dict[str, dict[str, str]] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
 
@@ -67,13 +73,13 @@ class Registry:
         table = self.methods if kind == "method" else self.tasks
         for name in names:
             if name not in table and not self.broken:
-                raise unknown(kind, name, table)
+                raise unknown(kind, name, [*table, *(self.variants if kind == "method" else ())])
 
     def add(self, kind: str, entries: Mapping[str, Target], origin: dict[str, str]) -> None:
         """Add a plug-in's entries."""
         table = self.methods if kind == "method" else self.tasks
         for name, target in entries.items():
-            if name in table:
+            if name in table or (kind == "method" and name in self.variants):
                 raise Misuse(
                     f"the {kind} name {name!r} of {origin['plugin']} is taken: give it another one"
                 )

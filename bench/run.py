@@ -205,7 +205,7 @@ def perform(trial: Trial, registry: Registry, settings: Settings, watch: Watch) 
 def require_supported(task: Task, method: type[Method], trial: Trial) -> None:
     """A causal method cannot answer a task whose answers need the future."""
     if method.causal and not task.causal:
-        raise Unsupported(f"{trial.method} is causal and {trial.task} is not")
+        raise Unsupported(f"{trial.row} is causal and {trial.task} is not")
 
 
 def score(
@@ -247,7 +247,7 @@ def counted(
     trial: Trial,
     device: torch.device,
 ) -> Mapping[str, Any]:
-    """Parameters, FLOPs and seconds: a step's FLOPs hold for all, at the last step's schedules."""
+    """Parameters, FLOPs and seconds; a step's FLOPs are the mean over the training's schedules."""
     return {
         "parameters": sum(p.numel() for p in model.parameters()),
         "steps": steps,

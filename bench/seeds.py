@@ -1,8 +1,10 @@
 """Seeds derived per purpose, from the axes named and nothing else.
 
 Training rows and their order depend on task, length and seed, so that all methods of a seed see the
-same data and their differences pair. Initial weights depend on the method too. Test and validation
-rows are frozen: they do not depend on the seed at all.
+same data and their differences pair. Initial weights and noise depend on the method too, not on its
+options: the variants of a method start alike where their shapes agree, and variants that differ in
+how they answer only end with the same weights. Test and validation rows are frozen: they do not
+depend on the seed at all.
 """
 
 from __future__ import annotations

@@ -27,7 +27,8 @@ class Trial:
     """One method, trained once on one task at one length with one seed, then tested.
 
     Every value is plain (JSON); the options are complete, so that a changed default is another
-    trial. `train` and `evaluate` are the preset's protocol (presets/*.toml).
+    trial. `train` and `evaluate` are the preset's protocol (presets/*.toml). `variant` names the
+    row in the tables where it is not the method's own name: the method under other options.
     """
 
     task: str
@@ -43,17 +44,28 @@ class Trial:
     preset_version: int
     train: Mapping[str, Any]
     evaluate: Mapping[str, Any]
+    variant: str = ""
 
     @functools.cached_property
     def id(self) -> str:
-        """First 16 hex digits of the SHA-256 of the canonical JSON of all fields."""
+        """First 16 hex digits of the SHA-256 of the canonical JSON of all fields.
+
+        An empty variant is left out, so that naming variants changed no plain trial's id.
+        """
         values = {field.name: getattr(self, field.name) for field in fields(self)}
+        if not self.variant:
+            del values["variant"]
         return hashlib.sha256(canonical(values).encode()).hexdigest()[:16]
+
+    @property
+    def row(self) -> str:
+        """The name of its row in the tables: the variant's, else the method's."""
+        return self.variant or self.method
 
     @property
     def name(self) -> str:
         """A readable name, unique within a plan."""
-        return f"{self.task}-{self.method}-L{self.length}-s{self.seed}"
+        return f"{self.task}-{self.row}-L{self.length}-s{self.seed}"
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON values."""

@@ -5,3 +5,6 @@ METHODS: dict[str, str] = {
     "eqt": "closedloop.methods.eqt:EqT",
     "gru": "closedloop.methods.gru:GRU",
 }
+
+VARIANTS: dict[str, tuple[str, dict[str, bool | int | float | str]]] = {}
+"""Rows of their own made of a method and options: name -> (method, options)."""

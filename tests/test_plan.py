@@ -5,10 +5,12 @@ from dataclasses import replace
 import pytest
 
 from closedloop.bench.errors import Misuse
-from closedloop.bench.plan import Request, load_preset, plan, preset_names
+from closedloop.bench.plan import Request, plan
+from closedloop.bench.preset import load_preset, preset_names
 from closedloop.bench.registry import Registry
 from closedloop.bench.seeds import data_seed, initial_seed, noise_seed
 from closedloop.bench.trial import Trial, canonical
+from closedloop.methods import VARIANTS
 
 
 def trials(**options) -> list[Trial]:
@@ -104,3 +106,66 @@ def test_a_preset_file_of_one_s_own(tmp_path) -> None:
     path.write_text("seeds = [")
     with pytest.raises(Misuse, match="does not read"):
         trials(preset=str(path))
+
+
+VARIED = """
+version = 1
+seeds = 1
+[sizes]
+width = 8
+[train]
+rows = 64
+epochs = 1
+batch = 32
+validation_rows = 32
+learning_rate = 1e-3
+weight_decay = 0.0
+clip = 1.0
+warmup = 0.0
+[evaluate]
+rows = 32
+batch = 32
+iterations = [0]
+[tasks.parity]
+lengths = [8]
+[methods.eqt]
+depth = 1
+[methods.eqt-long]
+of = "eqt"
+iterations = 5
+"""
+
+
+def varied(tmp_path, text: str = VARIED, **options):
+    path = tmp_path / "varied.toml"
+    path.write_text(text)
+    return plan(Request(preset=str(path), **options), Registry())
+
+
+def test_a_variant_is_a_row_of_its_own_that_starts_where_its_method_starts(tmp_path) -> None:
+    eqt, long = sorted(varied(tmp_path), key=lambda trial: trial.name)
+    assert (eqt.row, long.row, long.method) == ("eqt", "eqt-long", "eqt")
+    assert long.method_options == {**eqt.method_options, "iterations": 5}
+    assert eqt.id != long.id and long.name == "parity-eqt-long-L8-s0"
+    assert initial_seed(eqt) == initial_seed(long) and noise_seed(eqt) == noise_seed(long)
+
+
+def test_set_reaches_a_variant_by_its_own_name(tmp_path) -> None:
+    eqt, long = sorted(
+        varied(tmp_path, settings=["eqt-long.gamma=2.0"]), key=lambda trial: trial.name
+    )
+    assert (eqt.method_options["gamma"], long.method_options["gamma"]) == (1.0, 2.0)
+
+
+def test_every_variant_of_the_table_plans_by_its_name() -> None:
+    for name, (method, options) in VARIANTS.items():
+        trial = trials(methods=[name], seeds=1)[0]
+        assert (trial.row, trial.method) == (name, method)
+        assert options.items() <= trial.method_options.items()
+
+
+def test_a_variant_may_not_take_a_name_or_build_on_nothing(tmp_path) -> None:
+    with pytest.raises(Misuse, match="no method 'etq'"):
+        varied(tmp_path, VARIED.replace('of = "eqt"', 'of = "etq"'))
+    with pytest.raises(Misuse, match="taken"):
+        varied(tmp_path, VARIED.replace("methods.eqt-long", "methods.gru"))

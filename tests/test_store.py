@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from closedloop.bench.errors import Misuse
+from closedloop.bench.leaderboard import leaderboard
 from closedloop.bench.registry import Registry
 from closedloop.bench.run import Settings, run_trial
 from closedloop.bench.store import Store, write_whole
-from closedloop.bench.tables import leaderboard, tidy
+from closedloop.bench.tables import tidy
 from closedloop.bench.trial import METRIC_COLUMNS, SCHEMA, Record, Trial, read_record
 
 TRIAL = Trial(

@@ -1,0 +1,91 @@
+"""Preset files: their tables, read and checked."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .errors import Misuse, unknown
+
+PRESETS = Path(__file__).parent / "presets"
+TRAIN: dict[str, type] = {
+    "rows": int,
+    "epochs": int,
+    "batch": int,
+    "validation_rows": int,
+    "learning_rate": float,
+    "weight_decay": float,
+    "clip": float,
+    "warmup": float,
+}
+EVALUATE: dict[str, type] = {"rows": int, "batch": int, "iterations": list}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """A preset file as read: version, seeds and the tables of presets/*.toml."""
+
+    name: str
+    version: int
+    seeds: int
+    sizes: Mapping[str, Any]
+    train: Mapping[str, Any]
+    evaluate: Mapping[str, Any]
+    tasks: Mapping[str, Mapping[str, Any]]
+    methods: Mapping[str, Mapping[str, Any]]
+
+
+def preset_names() -> list[str]:
+    """The presets that come with the package."""
+    return sorted(path.stem for path in PRESETS.glob("*.toml"))
+
+
+def load_preset(name: str) -> Preset:
+    """A preset by name, or by the path of a TOML file.
+
+    Raises:
+        Misuse: no such preset, or a file that is not one.
+    """
+    path = Path(name) if name.endswith(".toml") else PRESETS / f"{name}.toml"
+    if not path.is_file():
+        raise unknown("preset", name, preset_names())
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        return Preset(name=path.stem, **values)
+    except (tomllib.TOMLDecodeError, TypeError) as error:
+        raise Misuse(f"preset {path} does not read: {error}") from error
+
+
+def protocol(
+    name: str, known: Mapping[str, type], values: Mapping[str, Any], settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The train or evaluate table, complete and of the right types."""
+    merged = {**values, **settings.get(name, {})}
+    for key in merged:
+        if key not in known:
+            raise unknown(f"{name} option", key, known)
+    for key, kind in known.items():
+        if key not in merged:
+            raise Misuse(f"expected {name}.{key} in the preset, found none")
+        merged[key] = coerce(f"{name}.{key}", kind, merged[key])
+    for key in ("rows", "epochs", "batch", "validation_rows"):
+        if merged.get(key, 1) < 1:
+            raise Misuse(f"expected {name}.{key} ≥ 1, got {merged[key]}")
+    budgets = merged.get("iterations", [0])
+    if not budgets or any(type(k) is not int or k < 0 for k in budgets):
+        raise Misuse(f"expected {name}.iterations to be a list of integers ≥ 0, got {budgets}")
+    if name == "train" and merged["batch"] > merged["rows"]:
+        raise Misuse(f"expected train.batch ≤ train.rows = {merged['rows']}, got {merged['batch']}")
+    return merged
+
+
+def coerce(name: str, kind: type, value: Any) -> Any:
+    """The value if it has the type (an integer may stand for a float)."""
+    if kind is float and type(value) is int:
+        return float(value)
+    if type(value) is not kind:
+        raise Misuse(f"expected {kind.__name__} for {name}, got {value!r}")
+    return value
