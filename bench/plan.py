@@ -57,6 +57,7 @@ def plan(request: Request, registry: Registry) -> list[Trial]:
         )
         for task in planned_tasks(tasks, preset, request, settings, registry)
         for method in planned_methods(bases, preset, settings, registry)
+        if request.lengths or preset.wants(method["variant"] or method["method"], task["length"])
         for seed in range(seeds)
     ]
     return sorted(trials, key=lambda trial: trial.name)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,10 @@ EVALUATE: dict[str, type] = {"rows": int, "batch": int, "iterations": list}
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """A preset file as read: version, seeds and the tables of presets/*.toml."""
+    """A preset file as read: version, seeds and the tables of presets/*.toml.
+
+    only: row -> the lengths at which it runs; a row that is not named runs at all of them.
+    """
 
     name: str
     version: int
@@ -36,6 +39,11 @@ class Preset:
     evaluate: Mapping[str, Any]
     tasks: Mapping[str, Mapping[str, Any]]
     methods: Mapping[str, Mapping[str, Any]]
+    only: Mapping[str, Sequence[int]] = field(default_factory=dict)
+
+    def wants(self, row: str, length: int) -> bool:
+        """Whether the preset runs this row at this length."""
+        return row not in self.only or length in self.only[row]
 
 
 def preset_names() -> list[str]:

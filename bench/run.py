@@ -176,8 +176,8 @@ def perform(trial: Trial, registry: Registry, settings: Settings, watch: Watch) 
     trainer = Trainer(model, train, validation, trial.train, seed, noise_seed(trial))
     store = Store(settings.results)
     state = trainer.run(watch, store.checkpoint(trial.id), settings.checkpoint_seconds)
+    body = save(weights_of(model))
     if settings.keep_weights:
-        body = save(weights_of(model))
         write_whole(store.weights(trial.id), lambda file: file.write(body))
     begun, tally = time.monotonic(), Tally()
     tests = {n: task.sample(trial.evaluate["rows"], n, FROZEN, "test") for n in trial.test_lengths}
@@ -198,6 +198,7 @@ def perform(trial: Trial, registry: Registry, settings: Settings, watch: Watch) 
             "peak_bytes": costs.peak_bytes(device),
         },
         data=data,
+        weights=hashlib.sha256(body).hexdigest(),
         environment=where(trial, settings, registry),
     )
 

@@ -83,7 +83,8 @@ class Record:
 
     metrics: rows of METRIC_COLUMNS, raw counts and sums, so that intervals and pools can be
     recomputed. curves: training curves by name. costs: parameters, FLOPs, seconds, bytes. data:
-    SHA-256 of the test rows and their overlap with the training rows, by length.
+    SHA-256 of the test rows and their overlap with the training rows, by length. weights: SHA-256
+    of the scored weights, which tells whether two variants answer from the same ones.
     """
 
     trial: Trial
@@ -93,6 +94,7 @@ class Record:
     curves: Mapping[str, list[float]] = field(default_factory=dict)
     costs: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
+    weights: str = ""
     environment: Mapping[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
 

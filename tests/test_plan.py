@@ -169,3 +169,13 @@ def test_a_variant_may_not_take_a_name_or_build_on_nothing(tmp_path) -> None:
         varied(tmp_path, VARIED.replace('of = "eqt"', 'of = "etq"'))
     with pytest.raises(Misuse, match="taken"):
         varied(tmp_path, VARIED.replace("methods.eqt-long", "methods.gru"))
+
+
+def test_a_preset_may_run_a_row_at_some_lengths_only(tmp_path) -> None:
+    text = VARIED.replace("lengths = [8]", "lengths = [8, 16]") + "[only]\neqt-long = [16]\n"
+    assert [t.name for t in varied(tmp_path, text)] == [
+        "parity-eqt-L16-s0",
+        "parity-eqt-L8-s0",
+        "parity-eqt-long-L16-s0",
+    ]
+    assert len(varied(tmp_path, text, lengths=[8, 16])) == 4  # --lengths asks for all
