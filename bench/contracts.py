@@ -2,7 +2,7 @@
 
 They run over the built-in tables in this project's own suite, and over a plug-in's entries by
 `closedloop contracts --plugin FILE [--methods a,b] [--tasks a,b]`, or in a clone by
-`pytest bench/contracts.py --plugin FILE`.
+`pytest bench/contracts.py --plugin FILE`. Longer than our files are, since it is read as one list.
 """
 
 from __future__ import annotations

@@ -16,7 +16,6 @@ Choices, where the paper is silent or says two things:
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
@@ -24,91 +23,14 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ..tasks.task import Batch
-from .energies.confidence import Confidence, Prediction
-from .energies.consistency import Consistency
-from .energies.energy import Context, Energy, WeightedSum
-from .energies.masked import MaskedPrediction
-from .energies.memory import EpisodicMemory
-from .energies.reverse import ReverseHead, ReverseTransformer
+from .energies.energy import Context, WeightedSum
+from .energies.total import memories, memory_loss, total_energy
+from .eqt_config import EqTConfig
 from .layers.trunk import Trunk
 from .method import Loss, Method, Progress, Sizes, Step, cross_entropy
 from .solvers.implicit import equilibrium
 from .solvers.proximal import Halting, Proximal
 from .solvers.solver import Iterate
-
-PLACEMENTS = ("last", "shared", "each")
-GRADIENTS = ("unrolled", "implicit")
-STEP_SCHEDULES = ("constant", "learned")
-REVERSE_MODELS = {"head": ReverseHead, "transformer": ReverseTransformer}
-
-
-@dataclass(frozen=True, kw_only=True)
-class EqTConfig:
-    """The transformer's options, then the ERM's.
-
-    iterations: K in training, at its end; iterations_start: K until the share iterations_switch of
-    training (0: the same K). gamma: γ; gamma_start: γ at the start, geometric to γ over the share
-    gamma_anneal (0: the same γ). step_size: α, "learned": one α_k per trained iteration, the last
-    repeated. energy_weight: β. reverse … consistency: λ of each term, 0 leaves it out. tolerance,
-    energy_threshold (τ, in nats; None is off) and entropy_threshold (nats; positions whose
-    proposal's entropy is below it take confident_iterations) halt positions, when answering only.
-    cg_iterations bounds the implicit gradient's solver. warm_start: a .safetensors file of a
-    trained transformer's weights.
-    """
-
-    width: int = 64
-    depth: int = 2
-    heads: int = 4
-    feed_forward: str = "gated"
-    positions: str = "sinusoidal"
-
-    placement: str = "last"
-    iterations: int = 2
-    iterations_start: int = 0
-    iterations_switch: float = 0.5
-    gamma: float = 1.0
-    gamma_start: float = 0.0
-    gamma_anneal: float = 0.5
-    step_size: float = 0.1
-    step_schedule: str = "constant"
-    gradient: str = "unrolled"
-    cg_iterations: int = 20
-    energy_weight: float = 0.1
-
-    reverse: float = 1.0
-    masked: float = 0.5
-    confidence: float = 0.2
-    memory: float = 0.0
-    prediction: float = 0.0
-    consistency: float = 0.0
-
-    reverse_model: str = "head"
-    window: int = 32
-    masked_share: float = 0.15
-    masked_targets: int = 8
-    memory_slots: int = 10_000
-    memory_temperature: float = 0.1
-    memory_retrieved: int = 32
-    memory_decay: float = 0.3
-
-    tolerance: float = 0.0
-    energy_threshold: float | None = None
-    entropy_threshold: float | None = None
-    confident_iterations: int = 8
-    warm_start: str = ""
-
-    def __post_init__(self) -> None:
-        """Refuse values that no part would notice."""
-        for name, value, known in (
-            ("placement", self.placement, PLACEMENTS),
-            ("gradient", self.gradient, GRADIENTS),
-            ("step_schedule", self.step_schedule, STEP_SCHEDULES),
-            ("reverse_model", self.reverse_model, REVERSE_MODELS),
-        ):
-            if value not in known:
-                raise ValueError(f"no {name} {value!r}. Known: {', '.join(known)}")
-        if self.iterations < 1:
-            raise ValueError(f"expected iterations ≥ 1 in training, got {self.iterations}")
 
 
 class EqT(Method):
@@ -293,45 +215,3 @@ class EqT(Method):
         if config.iterations_start and progress.fraction < config.iterations_switch:
             iterations = config.iterations_start
         return gamma, iterations
-
-
-def total_energy(config: EqTConfig, sizes: Sizes) -> WeightedSum:
-    """L = Σ λ_i L_i over the terms with a weight (Eq. 11)."""
-    width = config.width
-    makers = (
-        (config.reverse, lambda: REVERSE_MODELS[config.reverse_model](width, config.window)),
-        (
-            config.masked,
-            lambda: MaskedPrediction(
-                width, sizes.vocab, config.masked_share, config.masked_targets
-            ),
-        ),
-        (config.confidence, Confidence),
-        (
-            config.memory,
-            lambda: EpisodicMemory(
-                width,
-                config.memory_slots,
-                config.memory_temperature,
-                config.memory_retrieved,
-                config.memory_decay,
-            ),
-        ),
-        (config.prediction, Prediction),
-        (config.consistency, lambda: Consistency(width)),
-    )
-    chosen: list[tuple[float, Energy]] = [(weight, make()) for weight, make in makers if weight]
-    return WeightedSum([weight for weight, _ in chosen], [term for _, term in chosen])
-
-
-def memories(energy: WeightedSum) -> list[EpisodicMemory]:
-    """The episodic memories among an energy's terms."""
-    return [term for term in energy.terms if isinstance(term, EpisodicMemory)]
-
-
-def memory_loss(memory: EpisodicMemory, context: Context, state: Tensor) -> Tensor:
-    """The retrieval loss of these states; in training mode the memory then moves towards them."""
-    loss = memory.retrieval_loss(context, state)
-    if memory.training:
-        memory.remember(state)
-    return loss

@@ -4,7 +4,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from closedloop.methods.eqt import EqT, EqTConfig
+from closedloop.methods.eqt import EqT
+from closedloop.methods.eqt_config import EqTConfig
 from closedloop.methods.method import Method, Progress, Sizes, build
 from closedloop.methods.transformer import Transformer
 from closedloop.tasks.parity import Parity

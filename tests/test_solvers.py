@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from closedloop.methods.eqt import EqT, EqTConfig
+from closedloop.methods.eqt import EqT
+from closedloop.methods.eqt_config import EqTConfig
 from closedloop.methods.method import Progress, Sizes, build
 from closedloop.methods.solvers.implicit import conjugate_gradient, equilibrium
 from closedloop.methods.solvers.proximal import Halting, Proximal
