@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from .registry import Registry
+from .side_tables import cost_table, failure_table, refinement_table
 from .stats import seed_interval
-from .tables import Table, cell, engineering, tidy
-from .trial import DIVERGED, OK, Record, Trial
+from .tables import Table, cell, tidy
+from .trial import OK, Record, Trial
 
 SHARES = {
     "token": "Token accuracy, %",
@@ -20,27 +22,34 @@ SHARES = {
 PREFIX = "Solved prefix, tokens before the first error"
 
 
+@dataclass(frozen=True)
+class View:
+    """What a table shows: some trials of one task, their scores, and test lengths as columns."""
+
+    name: str
+    title: str
+    trials: Sequence[Trial]
+    records: Sequence[Record]
+    scores: pd.DataFrame
+    lengths: Sequence[int]
+    registry: Registry
+
+
 def leaderboard(
     trials: Sequence[Trial], records: Sequence[Record], registry: Registry
 ) -> list[Table]:
     """Every table of the leaderboard: accuracies by length, costs, and what did not finish."""
-    frame = tidy(records)
-    frame = frame[frame["length"] == frame["trained_length"]]
-    tables = []
+    frame, tables = tidy(records), []
     for task in sorted({trial.task for trial in trials}):
         of_task = [trial for trial in trials if trial.task == task]
         seen = [record for record in records if record.trial.task == task]
-        scores = frame[frame["task"] == task]
-        for metric, title in SHARES.items():
-            if metric in ("token", "sequence") or (scores["metric"] == metric).any():
-                tables.append(
-                    score_table(f"{task}-{metric}", title, metric, of_task, seen, scores, registry)
-                )
-        tables.append(
-            score_table(f"{task}-prefix", PREFIX, "prefix", of_task, seen, scores, registry)
-        )
-        if (scores["iterations"] > 0).any():
-            tables.append(refinement_table(task, scores, max(trial.length for trial in of_task)))
+        view = in_length(task, of_task, seen, frame, registry)
+        tables += [score_table(view, metric) for metric in shown_metrics(view)]
+        for trained in sorted({trial.length for trial in of_task if len(trial.test_lengths) > 1}):
+            further = extrapolation(task, trained, of_task, seen, frame, registry)
+            tables += [score_table(further, metric) for metric in ("token", "sequence")]
+        if (view.scores["iterations"] > 0).any():
+            tables.append(refinement_table(task, view.scores, max(view.lengths)))
         tables.append(cost_table(task, of_task, seen))
     failures = [record for record in records if record.status not in (OK,)]
     if failures:
@@ -48,39 +57,68 @@ def leaderboard(
     return tables
 
 
-def score_table(
-    name: str,
-    title: str,
-    metric: str,
+def in_length(
+    task: str,
     trials: Sequence[Trial],
     records: Sequence[Record],
-    scores: pd.DataFrame,
+    frame: pd.DataFrame,
     registry: Registry,
-) -> Table:
-    """Methods and budgets by lengths: mean over seeds with its 95 % interval."""
+) -> View:
+    """Every trial of the task, tested at the length it was trained at."""
+    scores = frame[(frame["task"] == task) & (frame["length"] == frame["trained_length"])]
     lengths = sorted({trial.length for trial in trials})
-    share = metric in SHARES
-    scores = scores[scores["metric"] == metric]
+    return View(task, task, trials, records, scores, lengths, registry)
+
+
+def extrapolation(
+    task: str,
+    trained: int,
+    trials: Sequence[Trial],
+    records: Sequence[Record],
+    frame: pd.DataFrame,
+    registry: Registry,
+) -> View:
+    """The trials of one training length, tested at theirs and beyond."""
+    chosen = [trial for trial in trials if trial.length == trained]
+    seen = [record for record in records if record.trial.length == trained]
+    scores = frame[(frame["task"] == task) & (frame["trained_length"] == trained)]
+    lengths = sorted({length for trial in chosen for length in trial.test_lengths})
+    title = f"{task}, trained at L={trained}"
+    return View(f"{task}-from-{trained}", title, chosen, seen, scores, lengths, registry)
+
+
+def shown_metrics(view: View) -> list[str]:
+    """The accuracies that the view has, then the solved prefix."""
+    present = set(view.scores["metric"])
+    shares = [metric for metric in SHARES if metric in ("token", "sequence") or metric in present]
+    return [*shares, "prefix"]
+
+
+def score_table(view: View, metric: str) -> Table:
+    """Methods and budgets by lengths: mean over seeds with its 95 % interval."""
+    share, trials = metric in SHARES, view.trials
+    scores = view.scores[view.scores["metric"] == metric]
     values = scores["sum"] / scores["n"] * (100 if share else 1)
     grouped = values.groupby([scores["method"], scores["iterations"], scores["length"]])
     cells: dict[Any, list[float]] = {key: list(group) for key, group in grouped}
     rows: list[list[Any]] = []
     for method in sorted({trial.row for trial in trials}):
-        counts = standing(method, trials, records)
+        counts = standing(method, trials, view.records)
         for budget in sorted({k for m, k, _ in cells if m == method}) or [""]:
             texts = []
-            for length in lengths:
+            for length in view.lengths:
                 found = cells.get((method, budget, length), [])
                 texts.append(cell(seed_interval(found, 0, 100 if share else length), share))
             rows.append([method, budget, *texts, counts])
     if metric == "token":
-        rows += level_rows(trials, lengths, registry)
-    columns = ["method", "K", *(f"L={length}" for length in lengths), "trials"]
+        rows += level_rows(trials, view.lengths, view.registry)
+    columns = ["method", "K", *(f"L={length}" for length in view.lengths), "trials"]
     frame = pd.DataFrame(rows, columns=columns)
-    lacking = {trial.row: is_not(trial, registry) for trial in trials}
+    lacking = {trial.row: is_not(trial, view.registry) for trial in trials}
     if any(lacking.values()):
         frame["is not"] = [lacking.get(row, "") for row in frame["method"]]
-    return Table(f"leaderboard-{name}", f"{trials[0].task}: {title}", frame, notes(trials))
+    title = f"{view.title}: {SHARES.get(metric, PREFIX)}"
+    return Table(f"leaderboard-{view.name}-{metric}", title, frame, notes(trials))
 
 
 PROMISES = {
@@ -135,104 +173,3 @@ def level_rows(
         [name, "", *(f"{100 * level(length):.2f}" for length in lengths), ""]
         for name, level in levels
     ]
-
-
-REFINEMENT = {
-    "gained": ("wrong to right, %", 100, 2),
-    "lost": ("right to wrong, %", 100, 2),
-    "change": ("relative change", 1, 5),
-    "settled": ("change < 1e-3, %", 100, 1),
-    "used": ("iterations used", 1, 2),
-    "energy": ("energy", 1, 4),
-}
-
-
-def refinement_table(task: str, scores: pd.DataFrame, length: int) -> Table:
-    """What the iterations did at one length: answers flipped since K = 0, movement, energy."""
-    iterating = scores.loc[scores["iterations"] > 0, "method"].unique()
-    picked = scores[(scores["length"] == length) & scores["method"].isin(iterating)]
-    sums = picked.groupby(["method", "iterations", "metric"])[["n", "sum"]].sum()
-    means: dict[Any, float] = (sums["sum"] / sums["n"]).to_dict()
-    rows = []
-    for method, budget in sorted({(method, budget) for method, budget, _ in means}):
-        texts = [
-            f"{scale * means[method, budget, metric]:.{digits}f}"
-            if (method, budget, metric) in means
-            else "-"
-            for metric, (_, scale, digits) in REFINEMENT.items()
-        ]
-        rows.append([method, budget, *texts])
-    columns = ["method", "K", *(title for title, _, _ in REFINEMENT.values())]
-    frame = pd.DataFrame(rows, columns=columns)
-    title = f"{task}: what the iterations did at L={length}"
-    note = "Means over the test tokens of all seeds; flips count from the answers at K = 0"
-    return Table(f"leaderboard-{task}-refinement", title, frame, (note,))
-
-
-def cost_table(task: str, trials: Sequence[Trial], records: Sequence[Record]) -> Table:
-    """Parameters, FLOPs and seconds at the longest length, a row for every budget."""
-    longest = max(trial.length for trial in trials)
-    scored = [r for r in records if r.status == OK and r.trial.length == longest]
-    rows = []
-    for method in sorted({record.trial.row for record in scored}):
-        group = [record.costs for record in scored if record.trial.row == method]
-        median = {
-            name: pd.Series([costs[name] for costs in group]).median()
-            for name in ("parameters", "train_flops", "train_seconds")
-        }
-        flops, seconds = group[0]["answer_flops_per_token"], timings(group)
-        for budget in sorted(flops, key=int):
-            rows.append(
-                [
-                    method,
-                    budget,
-                    f"{median['parameters']:,.0f}",
-                    engineering(median["train_flops"]),
-                    engineering(flops[budget]),
-                    f"{median['train_seconds']:.1f}",
-                    f"{1e6 * seconds[budget]:.2f}",
-                ]
-            )
-    columns = [
-        "method",
-        "K",
-        "parameters",
-        "training FLOPs",
-        "FLOPs/token",
-        "training s",
-        "us/token",
-    ]
-    return Table(
-        f"leaderboard-{task}-costs",
-        f"{task}: costs at L={longest}",
-        pd.DataFrame(rows, columns=columns),
-        (f"FLOPs counted, not estimated; seconds are medians over seeds, {places(scored)}",),
-    )
-
-
-def timings(group: Sequence) -> dict[str, float]:
-    """Median seconds per token by budget."""
-    frame = pd.DataFrame([costs["answer_seconds_per_token"] for costs in group])
-    return {str(budget): float(value) for budget, value in frame.median().items()}
-
-
-def places(records: Sequence[Record]) -> str:
-    """Where the seconds were taken, and whether the device was shared."""
-    seen = {
-        (r.environment["device_name"], r.environment["threads"], r.environment["jobs"])
-        for r in records
-    }
-    return "; ".join(
-        f"{name}, {threads} thread(s), {jobs} trial(s) at once"
-        for name, threads, jobs in sorted(seen)
-    )
-
-
-def failure_table(records: Sequence[Record]) -> Table:
-    """Every trial without scores, with the first line of its reason."""
-    rows = [
-        [r.trial.name, r.status, next(iter(r.reason.splitlines()), "")[:160]]
-        for r in sorted(records, key=lambda r: r.trial.name)
-    ]
-    title = f"Trials without scores ({sum(r.status == DIVERGED for r in records)} diverged)"
-    return Table("failures", title, pd.DataFrame(rows, columns=["trial", "status", "reason"]))

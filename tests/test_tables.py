@@ -9,7 +9,9 @@ from scipy import stats
 
 from closedloop.bench.arena import open_arena
 from closedloop.bench.cli import main
+from closedloop.bench.leaderboard import leaderboard
 from closedloop.bench.plan import Request
+from closedloop.bench.registry import Registry
 from closedloop.bench.stats import seed_interval
 from closedloop.bench.tables import FORMATS, engineering, tidy
 
@@ -96,6 +98,38 @@ def test_the_leaderboard_shows_every_planned_method_and_level(arena) -> None:
     assert list(token["method"]) == [*["eqt"] * 3, "gru", "transformer", "(shortcut)", "(chance)"]
     assert set(token["trials"][:5]) == {"4/4"}
     assert "failures" not in tables
+
+
+def test_lengths_beyond_the_trained_one_have_a_table_of_their_own(tmp_path) -> None:
+    settings = ["train.rows=64", "train.epochs=1", "evaluate.rows=32", "evaluate.iterations=[0]"]
+    request = Request(
+        preset="smoke",
+        methods=["gru", "transformer"],
+        lengths=[8],
+        settings=[*settings, "parity.extrapolate=[4, 12, 24]"],
+    )
+    found = open_arena(request, results=str(tmp_path), device="cpu", executor="inline")
+    found.store.require_writable()
+    list(found.run(found.trials, print))
+    tables = {table.name: table.frame for table in found.tables()}
+    assert list(tables["leaderboard-parity-token"].columns) == ["method", "K", "L=8", "trials"]
+    beyond = tables["leaderboard-parity-from-8-token"]
+    assert list(beyond.columns) == ["method", "K", "L=8", "L=12", "L=24", "trials"]
+    frame = tidy(found.records())
+    row = frame[(frame["method"] == "gru") & (frame["length"] == 24) & (frame["metric"] == "token")]
+    assert beyond["L=24"][0] == f"{100 * row['sum'].iloc[0] / row['n'].iloc[0]:.2f}"
+
+
+def test_a_table_tells_what_a_method_is_not(arena) -> None:
+    trial = next(t for t in arena.trials if t.method == "gru")
+    leaky = type("Leaky", (arena.registry.method("gru"),), {"causal": False, "anytime": False})
+    registry = Registry(methods={**arena.registry.methods, "gru": leaky})
+    tables = leaderboard(arena.trials, arena.records(), registry)
+    token = next(t for t in tables if t.name == "leaderboard-parity-token").frame
+    assert dict(zip(token["method"], token["is not"], strict=True)) == {
+        **dict.fromkeys(token["method"], ""),
+        trial.row: "causal, anytime",
+    }
 
 
 def test_missing_trials_are_counted_not_hidden(arena) -> None:
