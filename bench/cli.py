@@ -7,20 +7,15 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import pandas as pd
-
-from ..methods.method import Method, Sizes, build
-from . import costs
 from .arena import DEFAULT_RESULTS, Arena, open_arena
 from .errors import Misuse
-from .plan import Request, base_of, method_options
-from .preset import load_preset, preset_names
-from .registry import Registry, load_registry
+from .listing import methods_table, presets_table, tasks_table
+from .plan import Request
+from .registry import load_registry
 from .run import batch_hash
 from .seeds import FROZEN
-from .tables import FORMATS, Table, engineering
+from .tables import FORMATS, Table
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -107,71 +102,6 @@ def list_entries(arguments: argparse.Namespace) -> None:
             show(maker(registry, arguments.preset), arguments)
     for path, reason in registry.broken.items():
         print(f"plug-in {path} did not import: {reason}", file=sys.stderr)
-
-
-def methods_table(registry: Registry, preset: str) -> Table:
-    """The methods with what they declare, and their cost on parity at the preset's size."""
-    chosen = load_preset(preset)
-    length = max(chosen.tasks.get("parity", {"lengths": [32]})["lengths"])
-    rows = []
-    for name in dict.fromkeys([*registry.methods, *registry.variants, *chosen.methods]):
-        base, given = base_of(name, chosen, registry)
-        method = registry.method(base)
-        _, options = method_options(base, given, chosen.sizes, registry)
-        declared = [method.family, yes(method.causal), method.iterates, yes(method.deterministic)]
-        weights, budget, flops = size_of(registry, method, options, length)
-        cost = [f"{weights:,}", budget, *map(engineering, flops)]
-        rows.append([name, *declared, *cost, method.source])
-    columns = ["method", "family", "causal", "iterates", "deterministic", "parameters", "K"]
-    columns += ["training FLOPs/token", "FLOPs/token", "source"]
-    note = (
-        "K: iterations in training; FLOPs/token: of an update and of an answer at that K, counted"
-    )
-    title = f"Methods (costs on parity at L={length}, preset {preset})"
-    return Table("methods", title, pd.DataFrame(sorted(rows), columns=columns), (note,))
-
-
-def size_of(
-    registry: Registry, method: type[Method], options: dict[str, Any], length: int
-) -> tuple[int, int, tuple[float, float]]:
-    """Weights, K in training, and FLOPs per token of training and of answering, on parity."""
-    task = registry.task("parity")()
-    model = build(method, method.Config(**options), Sizes(task.vocab, task.classes, length), seed=0)
-    batch, budget = task.sample(2, length, FROZEN, "train").to("cpu"), model.trained_iterations
-    answering = costs.answering_flops(model, batch, [budget])[str(budget)]
-    flops = (costs.training_flops(model, batch) / length, answering)
-    return sum(weight.numel() for weight in model.parameters()), budget, flops
-
-
-def tasks_table(registry: Registry, preset: str) -> Table:
-    """The tasks with what they declare, at length 32."""
-    rows = []
-    for name in sorted(registry.tasks):
-        task = registry.task(name)()
-        levels = [f"{100 * level(32):.2f}" for level in (task.chance, task.shortcut)]
-        axes = ", ".join(task.sample(1, 32, FROZEN, "test").strata)
-        rows.append([name, task.vocab, task.classes, yes(task.causal), axes, *levels])
-    columns = ["task", "vocab", "classes", "causal", "axes", "chance, %", "shortcut, %"]
-    return Table("tasks", "Tasks (levels at L=32)", pd.DataFrame(rows, columns=columns))
-
-
-def presets_table(registry: Registry, preset: str) -> Table:
-    """The presets with their sizes."""
-    rows = []
-    for name in preset_names():
-        found = load_preset(name)
-        sizes = ", ".join(f"{key} {value}" for key, value in found.sizes.items())
-        lengths = "; ".join(
-            f"{task} {' '.join(map(str, axes['lengths']))}" for task, axes in found.tasks.items()
-        )
-        rows.append([name, ", ".join(found.methods), lengths, found.seeds, sizes])
-    columns = ["preset", "methods", "lengths", "seeds", "sizes"]
-    return Table("presets", "Presets", pd.DataFrame(rows, columns=columns))
-
-
-def yes(value: bool) -> str:
-    """`yes` or `no`."""
-    return "yes" if value else "no"
 
 
 def show_rows(arguments: argparse.Namespace) -> None:
