@@ -5,10 +5,12 @@ import shutil
 import subprocess
 
 import pytest
+import torch
 from scipy import stats
 
 from closedloop.bench.arena import open_arena
 from closedloop.bench.cli import main
+from closedloop.bench.costs import count_flops
 from closedloop.bench.leaderboard import leaderboard
 from closedloop.bench.plan import Request
 from closedloop.bench.registry import Registry
@@ -89,6 +91,13 @@ def test_the_transformer_s_flops_by_hand(arena) -> None:
     )
     by_hand = 2 * 16 * 32**2 + 2 * 2 * 16 * 32 + 2 * 32 * 2
     assert costs["answer_flops_per_token"]["0"] == by_hand
+
+
+def test_triangular_systems_are_counted() -> None:
+    """torch's own counter passes over them; half of n² entries, a product and a sum each."""
+    system, right = torch.eye(8).repeat(3, 1, 1), torch.ones(3, 8, 5)
+    found = count_flops(lambda: torch.linalg.solve_triangular(system, right, upper=False))
+    assert found == 3 * 8 * 8 * 5
 
 
 def test_the_leaderboard_shows_every_planned_method_and_level(arena) -> None:

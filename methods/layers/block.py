@@ -7,12 +7,13 @@ what the ≈6.3 M parameters of the EqT paper's parity model come to; a plain 4d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 FEED_FORWARDS = ("gated", "plain")
+Mixer = Callable[[], nn.Module]
 
 
 class Attention(nn.Module):
@@ -28,11 +29,19 @@ class Attention(nn.Module):
 
     def forward(self, state: Tensor) -> Tensor:
         """[B, T, D] -> [B, T, D]; position t reads positions ≤ t, or all where not causal."""
-        rows, length, width = state.shape
-        split = self.qkv(state).view(rows, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        query, key, value = split  # each [B, H, T, D / H]
+        query, key, value = self.project(state)
         mixed = F.scaled_dot_product_attention(query, key, value, is_causal=self.causal)
-        return self.out(mixed.transpose(1, 2).reshape(rows, length, width))
+        return self.merge(mixed)
+
+    def project(self, state: Tensor) -> tuple[Tensor, ...]:
+        """Queries, keys and values of states [B, T, D], each [B, H, T, D / H]."""
+        rows, length, _ = state.shape
+        split = self.qkv(state).view(rows, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        return split.unbind()
+
+    def merge(self, mixed: Tensor) -> Tensor:
+        """What the heads have read, [B, H, T, D / H], as one state [B, T, D]."""
+        return self.out(mixed.transpose(1, 2).flatten(2))
 
 
 class FeedForward(nn.Module):
@@ -56,12 +65,22 @@ class FeedForward(nn.Module):
 
 
 class Block(nn.Module):
-    """h + Attention(LN h), then h + FeedForward(LN h)."""
+    """h + Attention(LN h), then h + FeedForward(LN h).
 
-    def __init__(self, width: int, heads: int, feed_forward: str, causal: bool = True) -> None:
+    A mixer makes what stands in attention's place: a module with a linear map `out` at its end.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        feed_forward: str,
+        causal: bool = True,
+        mixer: Mixer | None = None,
+    ) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(width)
-        self.attention = Attention(width, heads, causal)
+        self.attention = Attention(width, heads, causal) if mixer is None else mixer()
         self.feed_norm, self.feed = nn.LayerNorm(width), FeedForward(width, feed_forward)
 
     def forward(self, state: Tensor) -> Tensor:
@@ -74,14 +93,19 @@ class Block(nn.Module):
 
 
 def stack(
-    depth: int, width: int, heads: int, feed_forward: str, causal: bool = True
+    depth: int,
+    width: int,
+    heads: int,
+    feed_forward: str,
+    causal: bool = True,
+    mixer: Mixer | None = None,
 ) -> nn.ModuleList:
     """`depth` blocks with their initial weights.
 
     Normal with variance 1/fan-in (LeCun et al. 1998, Efficient BackProp, §4.6), 1/(2 · depth) of it
     where a map writes into the residual stream (Radford et al. 2019, GPT-2, §2.3).
     """
-    blocks = [Block(width, heads, feed_forward, causal) for _ in range(depth)]
+    blocks = [Block(width, heads, feed_forward, causal, mixer) for _ in range(depth)]
     initialise(blocks)
     return nn.ModuleList(blocks)
 

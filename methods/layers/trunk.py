@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..method import Sizes
-from .block import stack
+from .block import Mixer, stack
 from .positions import POSITIONS, sinusoids
 
 
@@ -30,13 +30,14 @@ class Trunk(nn.Module):
         feed_forward: str,
         positions: str,
         causal: bool = True,
+        mixer: Mixer | None = None,
     ) -> None:
         super().__init__()
         if positions not in POSITIONS:
             raise ValueError(f"no positions {positions!r}. Known: {', '.join(POSITIONS)}")
         self.width, self.positions = width, positions
         self.embedding = nn.Embedding(sizes.vocab, width)
-        self.blocks = stack(depth, width, heads, feed_forward, causal)
+        self.blocks = stack(depth, width, heads, feed_forward, causal, mixer)
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, sizes.classes)
         nn.init.normal_(self.embedding.weight, std=0.5**0.5)
