@@ -20,7 +20,8 @@ def hashed_uniform(inputs: Tensor, channels: int, salt: int = 0) -> Tensor:
     places = torch.arange(1, inputs.shape[1] + 1, device=inputs.device) * GOLDEN
     past = mix(inputs * MIX_1 + places).cumsum(1)
     kinds = torch.arange(1, channels + 1, device=inputs.device) * MIX_2
-    return uniform(mix(mix(past + places)[..., None] + kinds + salt * MIX_1))
+    salted = torch.tensor(salt, device=inputs.device) * MIX_1  # a tensor's product wraps around
+    return uniform(mix(mix(past + places)[..., None] + kinds + salted))
 
 
 def hashed_normal(inputs: Tensor, channels: int, salt: int = 0) -> Tensor:
