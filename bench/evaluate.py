@@ -111,12 +111,33 @@ def evaluate(
     for number, start in enumerate(parts, 1):
         part = batch.rows(slice(start, start + size)).to(device)
         axes = {"all": torch.zeros(len(part), dtype=torch.int64, device=device), **part.strata}
-        runs = [budgets] if model.anytime else [[k] for k in budgets]
         with torch.no_grad():
-            for wanted in runs:
-                for taken, seen in observed(model, task, part, wanted):
-                    tally.add((*place, taken), seen, axes)
+            for taken, seen in looks(model, task, part, budgets):
+                tally.add((*place, taken), seen, axes)
         watch("evaluate", number, len(parts), float("nan"))
+
+
+def looks(
+    model: Method, task: Task, part: Batch, budgets: Sequence[int]
+) -> Iterator[tuple[int, Observations]]:
+    """What is seen at every budget, at the cost that the method's steps allow."""
+    if not model.incremental:
+        yield from asked(model, task, part, budgets)
+        return
+    for wanted in [budgets] if model.anytime else [[k] for k in budgets]:
+        yield from observed(model, task, part, wanted)
+
+
+def asked(
+    model: Method, task: Task, part: Batch, budgets: Sequence[int]
+) -> Iterator[tuple[int, Observations]]:
+    """A pass for each budget, and one for the answers at zero iterations."""
+    first = model.answer(part.inputs, 0).logits.argmax(-1)
+    for taken in budgets:
+        step = model.answer(part.inputs, taken)
+        require_shapes(step, part, task.classes, taken, model.trained_iterations)
+        used = torch.full(part.mask.shape, float(taken), device=part.mask.device)
+        yield taken, observe(step, part, task, first, used)
 
 
 def observed(

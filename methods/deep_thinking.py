@@ -27,8 +27,8 @@ Choices and departures:
 - the width is the preset's (theirs is 400), and so is the optimiser;
 - DT-L keeps ReLU and has neither its normalisation layers nor its biases, so that only the
   constraint differs; its norms are computed afresh, where power iterations would keep a state;
-- DT-L's kernels start orthogonal: under the norm, torch's default ones forget 10 to 50 times as much
-  on the way from one end of 32 positions to the other.
+- DT-L's kernels start orthogonal: under the norm, torch's default ones forget 10 to 50 times as
+  much on the way from one end of 32 positions to the other.
 """
 
 from __future__ import annotations

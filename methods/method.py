@@ -63,8 +63,9 @@ class Step:
     """The answer after some iterations, and how far the last of them moved.
 
     logits [B, T, V]. change [B, T] is ||h_k − h_{k−1}|| / ||h_{k−1}||, 0 at the proposal. energy
-    [B, T] in nats where the method has one. active [B, T] is True where the last iteration was
-    allowed to move (an adaptive budget leaves finished positions untouched); None means all.
+    [B, T], where the method has one, is in nats unless the method says otherwise. active [B, T] is
+    True where the last iteration was allowed to move (an adaptive budget leaves finished positions
+    untouched); None means all.
     """
 
     logits: Tensor
@@ -81,8 +82,9 @@ class Method(nn.Module, ABC):
     iterations refine), `deterministic` (same weights and inputs, same answer), `row_independent`
     (a row's answer does not depend on its batch mates) and `anytime` (the state after k iterations
     does not depend on the budget; where it does, as with a schedule that ends at the budget, every
-    budget is a run of its own). `examples` are the options, beside the defaults, under which the
-    contracts hold it.
+    budget is a run of its own). `incremental` says that an iteration goes on from the one before
+    it; where it does not, every budget is a whole pass, and scoring asks `answer` for the wanted
+    ones alone. `examples` are the options, beside the defaults, under which the contracts hold it.
     """
 
     Config: ClassVar[type]
@@ -94,6 +96,7 @@ class Method(nn.Module, ABC):
     deterministic: ClassVar[bool] = True
     row_independent: ClassVar[bool] = True
     anytime: ClassVar[bool] = True
+    incremental: ClassVar[bool] = True
     examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
 
     trained_iterations: int = 0

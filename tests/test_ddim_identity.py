@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from closedloop.methods.diffusion import Diffusion
-from closedloop.methods.energies.residual import held, literal
 from closedloop.methods.energies.energy import Potential
+from closedloop.methods.energies.residual import held, literal
 from closedloop.methods.method import Sizes, build
 from closedloop.methods.solvers.ddim import DDIM
 from closedloop.methods.solvers.proximal import Proximal

@@ -8,12 +8,13 @@ what the ≈6.3 M parameters of the EqT paper's parity model come to; a plain 4d
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 FEED_FORWARDS = ("gated", "plain")
-Mixer = Callable[[], nn.Module]
+Mixer = Callable[[], Any]  # makes a module with a linear map `out` at its end
 
 
 class Attention(nn.Module):
@@ -67,7 +68,7 @@ class FeedForward(nn.Module):
 class Block(nn.Module):
     """h + Attention(LN h), then h + FeedForward(LN h).
 
-    A mixer makes what stands in attention's place: a module with a linear map `out` at its end.
+    A mixer makes what stands in attention's place.
     """
 
     def __init__(

@@ -34,7 +34,8 @@ def delta_chunked(
 ) -> Tensor:
     """The same answers, `chunk` positions at a time.
 
-    A chunk's corrections U = [β_t (v_t − S_{t−1}ᵀ k_t)] solve (I + tril(β K Kᵀ, −1)) U = β (V − K S).
+    A chunk's corrections U = [β_t (v_t − S_{t−1}ᵀ k_t)] solve
+    (I + tril(β K Kᵀ, −1)) U = β (V − K S).
     """
     state = torch.zeros_like(key[..., 0, :, None] * value[..., 0, None, :])
     answers = []
@@ -66,7 +67,7 @@ class Delta(nn.Module):
         self.heads, self.reach = heads, 2.0 if negative else 1.0
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.rate = nn.Linear(width, heads, bias=False)
-        self.norm = nn.RMSNorm(width // heads)
+        self.norm = nn.RMSNorm(width // heads, eps=1e-5)  # of a state that may be zero
         self.out = nn.Linear(width, width, bias=False)
 
     def forward(self, state: Tensor) -> Tensor:

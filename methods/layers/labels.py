@@ -1,4 +1,4 @@
-"""Answers as a sequence that a method may read: scored ones by class, the others by a class of none.
+"""Answers as a sequence that a method may read: by class where scored, as none elsewhere.
 
 A method that feeds answers back reads one at every position, scored or not. Which positions are
 scored is no input, so that `none` is a class of its own, learnt like the others.
