@@ -75,8 +75,8 @@ class Delta(nn.Module):
         rows, length, width = state.shape
         split = F.silu(self.qkv(state)).view(rows, length, 3, self.heads, -1)
         query, key, value = split.permute(2, 0, 3, 1, 4)  # each [B, H, T, d]
-        unit = [F.normalize(each, dim=-1) for each in (query, key)]
-        mixed = self.norm(delta_chunked(*unit, value, self.beta(state)))
+        query, key = F.normalize(query, dim=-1), F.normalize(key, dim=-1)
+        mixed = self.norm(delta_chunked(query, key, value, self.beta(state)))
         return self.out(mixed.transpose(1, 2).reshape(rows, length, width))
 
     def beta(self, state: Tensor) -> Tensor:
