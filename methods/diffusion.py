@@ -97,7 +97,7 @@ class Diffusion(Method):
     causal: ClassVar[bool] = False
     iterates: ClassVar = "answer"
     anytime: ClassVar[bool] = False
-    examples: ClassVar = (  # one draw a row does not learn sixteen rows in eighty updates
+    examples: ClassVar = (  # one draw a row learns too little in the contracts' few updates
         {"draws": 4, "iterations": 1},
         {"draws": 4, "eta": 0.0, "iterations": 1},
     )
