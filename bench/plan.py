@@ -47,7 +47,7 @@ def plan(request: Request, registry: Registry) -> list[Trial]:
     evaluate = protocol("evaluate", EVALUATE, preset.evaluate, settings)
     trials = [
         Trial(
-            **task,
+            **{**task, "test_lengths": preset.tested(row, task["test_lengths"])},
             **method,
             seed=seed,
             preset=preset.name,
@@ -57,7 +57,8 @@ def plan(request: Request, registry: Registry) -> list[Trial]:
         )
         for task in planned_tasks(tasks, preset, request, settings, registry)
         for method in planned_methods(bases, preset, settings, registry)
-        if request.lengths or preset.wants(method["variant"] or method["method"], task["length"])
+        for row in [method["variant"] or method["method"]]
+        if request.lengths or preset.wants(row, task["length"])
         for seed in range(seeds)
     ]
     return sorted(trials, key=lambda trial: trial.name)

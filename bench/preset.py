@@ -29,6 +29,7 @@ class Preset:
     """A preset file as read: version, seeds and the tables of presets/*.toml.
 
     only: row -> the lengths at which it runs; a row that is not named runs at all of them.
+    in_length: rows that are not tested beyond the length that they were trained at.
     """
 
     name: str
@@ -40,10 +41,15 @@ class Preset:
     tasks: Mapping[str, Mapping[str, Any]]
     methods: Mapping[str, Mapping[str, Any]]
     only: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    in_length: Sequence[str] = ()
 
     def wants(self, row: str, length: int) -> bool:
         """Whether the preset runs this row at this length."""
         return row not in self.only or length in self.only[row]
+
+    def tested(self, row: str, lengths: tuple[int, ...]) -> tuple[int, ...]:
+        """The test lengths of a row, of those of its task: the trained one comes first."""
+        return lengths[:1] if row in self.in_length else lengths
 
 
 def preset_names() -> list[str]:

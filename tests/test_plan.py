@@ -77,7 +77,7 @@ def test_every_preset_plans(name: str) -> None:
     "options, told",
     [
         ({"preset": "quik"}, "Did you mean 'quick'"),
-        ({"methods": ["etq"]}, "no method 'etq'. Did you mean 'eqt'? Known: eqt, gru, transformer"),
+        ({"methods": ["etq"]}, "no method 'etq'. Did you mean 'eqt'? Known: deep-thinking, "),
         ({"tasks": ["party"]}, "no task 'party'. Did you mean 'parity'"),
         ({"settings": ["eqt.iteration=2"]}, "no option of eqt 'iteration'. Did you mean"),
         ({"settings": ["parity.sampler=fair"]}, "no sampler 'fair'. Known: natural, stratified"),
@@ -179,3 +179,10 @@ def test_a_preset_may_run_a_row_at_some_lengths_only(tmp_path) -> None:
         "parity-eqt-long-L16-s0",
     ]
     assert len(varied(tmp_path, text, lengths=[8, 16])) == 4  # --lengths asks for all
+
+
+def test_a_preset_may_test_a_row_at_its_trained_length_only(tmp_path) -> None:
+    text = VARIED.replace("lengths = [8]", "lengths = [8]\nextrapolate = [32]")
+    text = 'in_length = ["eqt-long"]\n' + text
+    tested = {trial.row: trial.test_lengths for trial in varied(tmp_path, text)}
+    assert tested == {"eqt": (8, 32), "eqt-long": (8,)}
