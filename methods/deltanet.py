@@ -19,7 +19,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from .layers.delta import Delta
-from .layers.trunk import Trunk
+from .layers.trunk import Trunk, TrunkConfig
 from .method import OpenLoop, Sizes
 
 
@@ -27,16 +27,12 @@ class DeltaNet(OpenLoop):
     """Embedding, blocks with the delta rule in attention's place, final LayerNorm, read-out."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(TrunkConfig):
         """width, depth, heads, feed_forward and positions as in the transformer.
 
         negative: β up to 2, eigenvalues down to −1; else β up to 1.
         """
 
-        width: int = 64
-        depth: int = 2
-        heads: int = 4
-        feed_forward: str = "gated"
         positions: str = "none"
         negative: bool = True
 
@@ -46,15 +42,8 @@ class DeltaNet(OpenLoop):
 
     def __init__(self, config: Any, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        width, heads = config.width, config.heads
         self.trunk = Trunk(
-            sizes,
-            width,
-            config.depth,
-            heads,
-            config.feed_forward,
-            config.positions,
-            mixer=lambda: Delta(width, heads, config.negative),
+            config, sizes, mixer=lambda: Delta(config.width, config.heads, config.negative)
         )
 
     def forward(self, inputs: Tensor) -> Tensor:

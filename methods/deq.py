@@ -32,7 +32,7 @@ from torch import Tensor
 
 from ..tasks.task import Batch
 from .layers.injected import injected, soften
-from .layers.trunk import Trunk, relative_change
+from .layers.trunk import Trunk, TrunkConfig, relative_change
 from .method import Loss, Method, Progress, Sizes, Step, cross_entropy
 from .solvers.fixed_point import iterate, phantom
 from .solvers.jacobian import jacobian_penalty
@@ -41,7 +41,7 @@ GRADIENTS = ("unrolled", "phantom")
 
 
 @dataclass(frozen=True, kw_only=True)
-class DEQConfig:
+class DEQConfig(TrunkConfig):
     """Options; width, depth (blocks of f) and heads as in the transformer.
 
     iterations: mean count in training, and the count of validation. damping τ. gradient: unrolled
@@ -51,11 +51,7 @@ class DEQConfig:
         ValueError: an option outside its range or an unknown gradient.
     """
 
-    width: int = 64
     depth: int = 1
-    heads: int = 4
-    feed_forward: str = "gated"
-    positions: str = "sinusoidal"
     gain: float = 0.5
     iterations: int = 12
     damping: float = 0.8
@@ -67,6 +63,7 @@ class DEQConfig:
     warmup: float = 0.1
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.gradient not in GRADIENTS:
             raise ValueError(f"no gradient {self.gradient!r}. Known: {', '.join(GRADIENTS)}")
         for name in ("iterations", "phantom_steps"):
@@ -97,9 +94,7 @@ class DEQ(Method):
     def __init__(self, config: DEQConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         self.trained_iterations = config.iterations
-        self.trunk = Trunk(
-            sizes, config.width, config.depth, config.heads, config.feed_forward, config.positions
-        )
+        self.trunk = Trunk(config, sizes)
         soften(self.trunk, config.gain)
 
     def deliberate(self, inputs: Tensor, iterations: int) -> Iterator[Step]:

@@ -33,7 +33,7 @@ from torch import Tensor
 
 from ..tasks.task import Batch
 from .layers.injected import injected, soften
-from .layers.trunk import Trunk, relative_change
+from .layers.trunk import Trunk, TrunkConfig, relative_change
 from .method import Loss, Method, Progress, Sizes, Step, cross_entropy
 from .solvers.fixed_point import SEARCHES, Backward, Found, implicit, phantom, search, searched
 from .solvers.jacobian import jacobian_penalty
@@ -43,7 +43,7 @@ CONVERGED = 1e-2  # relative residual over which a row counts as unconverged
 
 
 @dataclass(frozen=True, kw_only=True)
-class DEQIFTConfig:
+class DEQIFTConfig(TrunkConfig):
     """Options; width, depth (blocks of f) and heads as in the transformer.
 
     solver: anderson or broyden. iterations: evaluations of f in training. backward_iterations and
@@ -53,11 +53,7 @@ class DEQIFTConfig:
         ValueError: an option outside its range or an unknown solver.
     """
 
-    width: int = 64
     depth: int = 1
-    heads: int = 4
-    feed_forward: str = "gated"
-    positions: str = "sinusoidal"
     gain: float = 0.5
     solver: str = "anderson"
     iterations: int = 12
@@ -68,6 +64,7 @@ class DEQIFTConfig:
     warmup: float = 0.1
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.solver not in SEARCHES:
             raise ValueError(f"no solver {self.solver!r}. Known: {', '.join(SEARCHES)}")
         for name in ("iterations", "backward_iterations"):
@@ -96,9 +93,7 @@ class DEQIFT(Method):
     def __init__(self, config: DEQIFTConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         self.trained_iterations = config.iterations
-        self.trunk = Trunk(
-            sizes, config.width, config.depth, config.heads, config.feed_forward, config.positions
-        )
+        self.trunk = Trunk(config, sizes)
         soften(self.trunk, config.gain)
         self.backward_solve = Backward()
 

@@ -45,11 +45,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..tasks.task import Batch
-from .layers.block import FEED_FORWARDS
 from .layers.labels import label_ids
+from .layers.masking import strata
 from .layers.noise import hashed_normal
-from .layers.positions import POSITIONS
-from .layers.trunk import Trunk, relative_change
+from .layers.trunk import Trunk, TrunkConfig, relative_change
 from .method import Loss, Method, Progress, Sizes, Step
 from .solvers.ddim import TIMES, ddim
 
@@ -61,34 +60,25 @@ class Diffusion(Method):
     """A non-causal trunk over inputs, noisy answers, the last estimate and the time."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(TrunkConfig):
         """width d, depth in blocks, heads; feed_forward gated|plain; positions as named.
 
         iterations K that validation uses; eta, the noise of a step: 0 for none (DDIM), 1 for as
         much as the forward process has (DDPM); draws of time and noise per row and update.
         """
 
-        width: int = 64
-        depth: int = 2
-        heads: int = 4
-        feed_forward: str = "gated"
-        positions: str = "sinusoidal"
         iterations: int = 8
         eta: float = 1.0
         draws: int = 1
 
         def __post_init__(self) -> None:
             """Refuse counts below one, eta out of range and unknown names."""
+            super().__post_init__()
             for name in ("iterations", "draws"):
                 if getattr(self, name) < 1:
                     raise ValueError(f"expected {name} of at least 1, got {getattr(self, name)}")
             if not 0 <= self.eta <= 1:
                 raise ValueError(f"expected eta in [0, 1], got {self.eta}")
-            if self.positions not in POSITIONS:
-                raise ValueError(f"no positions {self.positions!r}. Known: {', '.join(POSITIONS)}")
-            if self.feed_forward not in FEED_FORWARDS:
-                known = ", ".join(FEED_FORWARDS)
-                raise ValueError(f"no feed_forward {self.feed_forward!r}. Known: {known}")
 
     codes: Tensor
 
@@ -106,9 +96,7 @@ class Diffusion(Method):
         super().__init__(config, sizes)
         self.trained_iterations = config.iterations
         ids, width = Sizes(sizes.vocab, sizes.classes + 1, sizes.length), config.width
-        self.trunk = Trunk(
-            ids, width, config.depth, config.heads, config.feed_forward, config.positions, False
-        )
+        self.trunk = Trunk(config, ids, causal=False)
         codes = analog_bits(ids.classes)  # [V + 1, C]
         self.register_buffer("codes", codes, persistent=False)
         self.latent = nn.Linear(codes.shape[1], width, bias=False)
@@ -160,7 +148,7 @@ class Diffusion(Method):
         inputs = batch.inputs.repeat(draws, 1)
         ids = label_ids(batch, self.sizes.classes).repeat(draws, 1)
         generator, rows = progress.generator(device), len(inputs)
-        times = stratified(rows, generator, device)
+        times = 1 - strata(rows, generator)  # in (0, 1]
         clean = self.codes[ids]
         noise = torch.randn(clean.shape, generator=generator, device=device, dtype=clean.dtype)
         latent = ddim(TIMES, device).noised(clean, noise, times)
@@ -179,12 +167,6 @@ def analog_bits(count: int) -> Tensor:
     places = torch.arange(max((count - 1).bit_length(), 1) - 1, -1, -1)
     digits = torch.arange(count)[:, None] >> places & 1
     return 2.0 * digits - 1
-
-
-def stratified(rows: int, generator: torch.Generator, device: torch.device) -> Tensor:
-    """Times in (0, 1], uniform in each of as many equal parts as there are rows, [B]."""
-    within = 1 - torch.rand(rows, generator=generator, device=device)
-    return (torch.arange(rows, device=device) + within) / rows
 
 
 def waves(times: Tensor) -> Tensor:

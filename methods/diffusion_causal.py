@@ -37,6 +37,7 @@ from torch import Tensor
 from ..tasks.task import Batch
 from .layers.labelled import LabelledTrunk
 from .layers.masking import alternating
+from .layers.trunk import TrunkConfig
 from .method import Loss, Method, Progress, Sizes, Step
 from .solvers.unmasking import Unmasked, unmask
 
@@ -45,21 +46,17 @@ class DiffusionCausal(Method):
     """A causal trunk over inputs and labels, those of later blocks masked."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(TrunkConfig):
         """width d, depth in blocks, heads; feed_forward gated|plain; positions as named.
 
         iterations: the number of blocks that validation uses; it has no part in training.
         """
 
-        width: int = 64
-        depth: int = 2
-        heads: int = 4
-        feed_forward: str = "gated"
-        positions: str = "sinusoidal"
         iterations: int = 8
 
         def __post_init__(self) -> None:
             """Refuse no iterations."""
+            super().__post_init__()
             if self.iterations < 1:
                 raise ValueError(f"expected iterations of at least 1, got {self.iterations}")
 
@@ -72,15 +69,7 @@ class DiffusionCausal(Method):
     def __init__(self, config: Any, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         self.trained_iterations = config.iterations
-        self.net = LabelledTrunk(
-            sizes,
-            config.width,
-            config.depth,
-            config.heads,
-            config.feed_forward,
-            config.positions,
-            causal=True,
-        )
+        self.net = LabelledTrunk(config, sizes, causal=True)
 
     def states(self, inputs: Tensor, iterations: int) -> Iterator[Unmasked]:
         """Yield the rows with 0, 1, … `iterations` blocks committed."""

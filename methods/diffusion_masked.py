@@ -45,6 +45,7 @@ from torch import Tensor
 from ..tasks.task import Batch
 from .layers.labelled import LabelledTrunk
 from .layers.masking import scattered
+from .layers.trunk import TrunkConfig
 from .method import Loss, Method, Progress, Sizes, Step
 from .solvers.unmasking import ORDERS, Unmasked, unmask
 
@@ -53,23 +54,19 @@ class DiffusionMasked(Method):
     """A non-causal trunk over inputs and labels, some of these masked."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(TrunkConfig):
         """width d, depth in blocks, heads; feed_forward gated|plain; positions as named.
 
         order in which labels are committed, confidence|random|left; iterations K that validation
         uses. Neither has a part in training.
         """
 
-        width: int = 64
-        depth: int = 2
-        heads: int = 4
-        feed_forward: str = "gated"
-        positions: str = "sinusoidal"
         order: str = "confidence"
         iterations: int = 8
 
         def __post_init__(self) -> None:
             """Refuse an unknown order and no iterations."""
+            super().__post_init__()
             if self.order not in ORDERS:
                 raise ValueError(f"no order {self.order!r}. Known: {', '.join(ORDERS)}")
             if self.iterations < 1:
@@ -89,15 +86,7 @@ class DiffusionMasked(Method):
     def __init__(self, config: Any, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         self.trained_iterations = config.iterations
-        self.net = LabelledTrunk(
-            sizes,
-            config.width,
-            config.depth,
-            config.heads,
-            config.feed_forward,
-            config.positions,
-            causal=False,
-        )
+        self.net = LabelledTrunk(config, sizes, causal=False)
 
     def states(self, inputs: Tensor, iterations: int) -> Iterator[Unmasked]:
         """Yield the rows with what has been committed after 0, 1, … `iterations` steps."""

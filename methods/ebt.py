@@ -45,7 +45,8 @@ from ..tasks.task import Batch
 from .energies.energy import Potential
 from .layers.block import Block, stack
 from .layers.noise import hashed_normal
-from .layers.positions import POSITIONS, sinusoids
+from .layers.positions import sinusoids
+from .layers.trunk import TrunkConfig
 from .method import Loss, Method, Progress, Sizes, Step, cross_entropy
 from .solvers.proximal import Proximal
 
@@ -54,28 +55,22 @@ class EBT(Method):
     """Embeddings of inputs and candidates, blocks in two streams, a scalar read-out."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(TrunkConfig):
         """width d, depth in blocks, heads; feed_forward gated|plain; positions as named.
 
         iterations K in training; step_size, the α that training starts from.
         """
 
-        width: int = 64
-        depth: int = 2
-        heads: int = 4
-        feed_forward: str = "gated"
-        positions: str = "sinusoidal"
         iterations: int = 2
         step_size: float = 10.0
 
         def __post_init__(self) -> None:
             """Refuse no iterations, a step size that is not positive and unknown positions."""
+            super().__post_init__()
             if self.iterations < 1:
                 raise ValueError(f"expected iterations of at least 1, got {self.iterations}")
             if not self.step_size > 0:
                 raise ValueError(f"expected a step_size above 0, got {self.step_size}")
-            if self.positions not in POSITIONS:
-                raise ValueError(f"no positions {self.positions!r}. Known: {', '.join(POSITIONS)}")
 
     family: ClassVar[str] = "energy"
     source: ClassVar[str] = "Gladstone et al. 2025, arXiv:2507.02092v1"

@@ -60,9 +60,7 @@ class EqT(Method):
     def __init__(self, config: EqTConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         self.trained_iterations = config.iterations
-        self.trunk = Trunk(
-            sizes, config.width, config.depth, config.heads, config.feed_forward, config.positions
-        )
+        self.trunk = Trunk(config, sizes)
         modules = config.depth if config.placement == "each" else 1
         self.energies = nn.ModuleList(total_energy(config, sizes) for _ in range(modules))
         self.log_steps = None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .layers.trunk import TrunkConfig
+
 PLACEMENTS = ("last", "shared", "each")
 GRADIENTS = ("unrolled", "implicit")
 STEP_SCHEDULES = ("constant", "learned")
@@ -11,7 +13,7 @@ REVERSE_MODELS = ("head", "transformer")
 
 
 @dataclass(frozen=True, kw_only=True)
-class EqTConfig:
+class EqTConfig(TrunkConfig):
     """The transformer's options, then the ERM's.
 
     iterations: K in training, at its end; iterations_start: K until the share iterations_switch of
@@ -23,12 +25,6 @@ class EqTConfig:
     cg_iterations bounds the implicit gradient's solver. warm_start: a .safetensors file of a
     trained transformer's weights.
     """
-
-    width: int = 64
-    depth: int = 2
-    heads: int = 4
-    feed_forward: str = "gated"
-    positions: str = "sinusoidal"
 
     placement: str = "last"
     iterations: int = 2
@@ -67,6 +63,7 @@ class EqTConfig:
 
     def __post_init__(self) -> None:
         """Refuse values that no part would notice."""
+        super().__post_init__()
         for name, value, known in (
             ("placement", self.placement, PLACEMENTS),
             ("gradient", self.gradient, GRADIENTS),

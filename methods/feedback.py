@@ -31,6 +31,7 @@ from ..tasks.task import Batch
 from .layers.cache import Cache
 from .layers.labelled import LabelledTrunk
 from .layers.labels import label_ids
+from .layers.trunk import TrunkConfig
 from .method import Loss, OpenLoop, Progress, Sizes
 
 
@@ -38,14 +39,8 @@ class Feedback(OpenLoop):
     """A causal trunk over inputs and the labels one position before."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(TrunkConfig):
         """width d, depth in blocks, heads; feed_forward gated|plain; positions as named."""
-
-        width: int = 64
-        depth: int = 2
-        heads: int = 4
-        feed_forward: str = "gated"
-        positions: str = "sinusoidal"
 
     family: ClassVar[str] = "transformer"
     source: ClassVar[str] = "Williams and Zipser 1989, doi:10.1162/neco.1989.1.2.270"
@@ -53,15 +48,7 @@ class Feedback(OpenLoop):
 
     def __init__(self, config: Any, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        self.net = LabelledTrunk(
-            sizes,
-            config.width,
-            config.depth,
-            config.heads,
-            config.feed_forward,
-            config.positions,
-            causal=True,
-        )
+        self.net = LabelledTrunk(config, sizes, causal=True)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits [B, T, V], each position's after the model's own answers to those before."""

@@ -30,7 +30,7 @@ import torch
 from torch import Tensor, nn
 
 from ..tasks.task import Batch
-from .layers.trunk import Trunk, relative_change
+from .layers.trunk import Trunk, TrunkConfig, relative_change
 from .method import Loss, Method, Progress, Sizes, Step, cross_entropy
 
 INJECTIONS = ("add", "concat")
@@ -38,7 +38,7 @@ SPREAD = 0.5  # σ of the logarithm of the Poisson rate, Huginn's
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoopedConfig:
+class LoopedConfig(TrunkConfig):
     """Options; width, depth (blocks of the core) and heads as in the transformer.
 
     injection: how the embedding joins the state, `add` or `concat` (a linear map of both).
@@ -49,16 +49,12 @@ class LoopedConfig:
         ValueError: an unknown injection, or a count below 1.
     """
 
-    width: int = 64
-    depth: int = 2
-    heads: int = 4
-    feed_forward: str = "gated"
-    positions: str = "sinusoidal"
     injection: str = "add"
     iterations: int = 8
     truncation: int = 8
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.injection not in INJECTIONS:
             raise ValueError(f"no injection {self.injection!r}. Known: {', '.join(INJECTIONS)}")
         for name in ("iterations", "truncation"):
@@ -81,9 +77,7 @@ class Looped(Method):
     def __init__(self, config: LoopedConfig, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         self.trained_iterations = config.iterations
-        self.trunk = Trunk(
-            sizes, config.width, config.depth, config.heads, config.feed_forward, config.positions
-        )
+        self.trunk = Trunk(config, sizes)
         self.norm = nn.LayerNorm(config.width)
         self.adapter = None
         if config.injection == "concat":

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from .layers.trunk import Trunk
+from .layers.trunk import Trunk, TrunkConfig
 from .method import OpenLoop, Sizes
 
 
@@ -19,14 +19,8 @@ class Transformer(OpenLoop):
     """Embedding, blocks, final LayerNorm, linear read-out."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(TrunkConfig):
         """width d, depth in blocks, heads; feed_forward gated|plain; positions sinusoidal|none."""
-
-        width: int = 64
-        depth: int = 2
-        heads: int = 4
-        feed_forward: str = "gated"
-        positions: str = "sinusoidal"
 
     version: ClassVar[int] = 2
     family: ClassVar[str] = "transformer"
@@ -35,9 +29,7 @@ class Transformer(OpenLoop):
 
     def __init__(self, config: Any, sizes: Sizes) -> None:
         super().__init__(config, sizes)
-        self.trunk = Trunk(
-            sizes, config.width, config.depth, config.heads, config.feed_forward, config.positions
-        )
+        self.trunk = Trunk(config, sizes)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Logits [B, T, V]."""

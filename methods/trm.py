@@ -37,7 +37,7 @@ from torch import Tensor
 
 from ..tasks.task import Batch
 from .layers.average import Average
-from .layers.trunk import Trunk, relative_change
+from .layers.trunk import Trunk, TrunkConfig, relative_change
 from .method import Loss, Method, Progress, Sizes, Step, cross_entropy
 
 GRADIENTS = ("cycle", "step")
@@ -54,7 +54,7 @@ class TRM(Method):
     """A trunk whose blocks are the net; y and z start from fixed draws."""
 
     @dataclass(frozen=True, kw_only=True)
-    class Config:
+    class Config(TrunkConfig):
         """width d, depth of the net in blocks, heads; feed_forward gated|plain; positions as named.
 
         inner n, cycles T, iterations N_sup in training; gradient through the whole last cycle, or
@@ -62,11 +62,6 @@ class TRM(Method):
         it; average is the decay of the weights' average, 0 for none.
         """
 
-        width: int = 64
-        depth: int = 2
-        heads: int = 4
-        feed_forward: str = "gated"
-        positions: str = "sinusoidal"
         inner: int = 6
         cycles: int = 3
         iterations: int = 4
@@ -75,6 +70,7 @@ class TRM(Method):
 
         def __post_init__(self) -> None:
             """Refuse counts below one, unknown gradients and a decay that cannot be one."""
+            super().__post_init__()
             for name in ("inner", "cycles", "iterations"):
                 if getattr(self, name) < 1:
                     raise ValueError(f"expected {name} of at least 1, got {getattr(self, name)}")
@@ -98,9 +94,7 @@ class TRM(Method):
     def __init__(self, config: Any, sizes: Sizes) -> None:
         super().__init__(config, sizes)
         self.trained_iterations = config.iterations
-        self.trunk = Trunk(
-            sizes, config.width, config.depth, config.heads, config.feed_forward, config.positions
-        )
+        self.trunk = Trunk(config, sizes)
         self.register_buffer("first_answer", torch.randn(config.width))
         self.register_buffer("first_latent", torch.randn(config.width))
         self.average = Average(self, config.average) if config.average else None

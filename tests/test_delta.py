@@ -3,10 +3,8 @@
 import pytest
 import torch
 
-from closedloop.methods.deltanet import DeltaNet
 from closedloop.methods.layers.delta import CHUNK, Delta, delta_chunked, delta_recurrence
 from closedloop.methods.layers.inner import scan, step_sizes
-from closedloop.methods.method import Sizes, build
 from closedloop.tasks.parity import Parity
 
 BITS = 4096
@@ -101,9 +99,3 @@ def test_beta_stays_within_the_declared_reach() -> None:
         eigenvalues = 1 - layer.beta(state).detach()
         assert lowest <= float(eigenvalues.min()) < lowest + 0.1
         assert float(eigenvalues.max()) <= 1
-
-
-def test_a_width_that_heads_do_not_divide_is_refused() -> None:
-    config = DeltaNet.Config(width=10, heads=4)
-    with pytest.raises(ValueError, match="divisible by heads, got 10 and 4"):
-        build(DeltaNet, config, Sizes(2, 2, 8), 0)

@@ -10,7 +10,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from closedloop.methods.deq import DEQ, DEQConfig, spread_count
 from closedloop.methods.deq_ift import DEQIFT, DEQIFTConfig
 from closedloop.methods.layers.injected import injected, soften
-from closedloop.methods.layers.trunk import Trunk
+from closedloop.methods.layers.trunk import Trunk, TrunkConfig
 from closedloop.methods.method import Progress, Sizes, build
 from closedloop.methods.solvers.fixed_point import (
     SEARCHES,
@@ -36,7 +36,7 @@ class Problem:
     def __init__(self, gain: float = 0.5) -> None:
         with torch.random.fork_rng():
             torch.manual_seed(0)
-            self.trunk = Trunk(SIZES, WIDTH, 1, 2, "gated", "sinusoidal").double()
+            self.trunk = Trunk(TrunkConfig(**SMALL), SIZES).double()
             self.weights = torch.randn(ROWS, LENGTH, WIDTH, dtype=torch.float64)
         soften(self.trunk, gain)
         self.inputs = Parity().sample(ROWS, LENGTH, 0, "train").to("cpu").inputs

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from closedloop.methods.diffusion import Diffusion, analog_bits, stratified
+from closedloop.methods.diffusion import Diffusion, analog_bits
 from closedloop.methods.method import Progress, Sizes, build
 from closedloop.methods.solvers.ddim import DDIM, ddim
 from closedloop.tasks.parity import Parity
@@ -193,7 +193,7 @@ def test_the_loss_is_the_cross_entropy_of_all_positions_at_stratified_times(batc
     _, (inputs, _, _, times, logits) = calls_of(net, batch)
     ids = torch.where(batch.mask, batch.targets, 2).repeat(3, 1)
     assert torch.equal(inputs, batch.inputs.repeat(3, 1))
-    assert (times * 24).ceil().tolist() == list(range(1, 25))
+    assert sorted((times * 24).ceil().tolist()) == list(range(1, 25))
     expected = F.cross_entropy(logits.reshape(-1, 3), ids.reshape(-1))
     assert torch.equal(net.loss(batch, Progress(0, 1, 5)).total, expected)
 
@@ -208,11 +208,6 @@ def test_what_stands_where_nothing_is_scored_is_no_matter(batch: Batch) -> None:
     assert net.answer(batch.inputs, 2).logits.shape[-1] == SIZES.classes
 
 
-def test_times_fall_in_every_part_once() -> None:
-    times = stratified(50, torch.Generator().manual_seed(0), CPU)
-    assert (times * 50).ceil().tolist() == list(range(1, 51))
-
-
 @pytest.mark.parametrize(
     ("options", "told"),
     [
@@ -220,7 +215,7 @@ def test_times_fall_in_every_part_once() -> None:
         ({"draws": 0}, "draws of at least 1, got 0"),
         ({"eta": 1.5}, r"eta in \[0, 1\], got 1.5"),
         ({"positions": "rotary"}, "no positions 'rotary'. Known: sinusoidal, none"),
-        ({"feed_forward": "moe"}, "no feed_forward 'moe'. Known: gated, plain"),
+        ({"feed_forward": "moe"}, "no feed-forward 'moe'. Known: gated, plain"),
     ],
 )
 def test_options_that_cannot_work_are_refused(options, told: str) -> None:

@@ -9,6 +9,7 @@ from closedloop.methods.diffusion_causal import DiffusionCausal
 from closedloop.methods.diffusion_masked import DiffusionMasked
 from closedloop.methods.layers.labelled import LabelledTrunk
 from closedloop.methods.layers.masking import alternating, scattered
+from closedloop.methods.layers.trunk import TrunkConfig
 from closedloop.methods.method import Method, Progress, Sizes, build
 from closedloop.methods.solvers.unmasking import ORDERS
 from closedloop.tasks.parity import Parity
@@ -118,7 +119,8 @@ def scored(inputs: Tensor, mask: Tensor | None = None) -> Batch:
 
 
 def test_a_label_is_learnt_once_an_update_from_what_its_view_leaves_open(inputs) -> None:
-    net = LabelledTrunk(SIZES, 16, 1, 2, "gated", "sinusoidal", causal=False).double()
+    config = TrunkConfig(width=16, depth=1, heads=2)
+    net = LabelledTrunk(config, SIZES, causal=False).double()
     masked = scattered(ROWS, LENGTH, torch.Generator().manual_seed(2))
     nats = []
     for view in (masked, ~masked):

@@ -11,7 +11,7 @@ from closedloop.methods.energies.residual import held, literal
 from closedloop.methods.eqt import EqT
 from closedloop.methods.eqt_config import EqTConfig
 from closedloop.methods.layers.injected import injected, soften
-from closedloop.methods.layers.trunk import Trunk
+from closedloop.methods.layers.trunk import Trunk, TrunkConfig
 from closedloop.methods.method import Sizes, build
 from closedloop.methods.solvers.fixed_point import iterate, search
 from closedloop.methods.solvers.proximal import Proximal
@@ -63,7 +63,7 @@ def model(inputs):
     """A contracting f(z; x) = LN(block(z + e)) over whole rows, and its start e, float64."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        trunk = Trunk(SIZES, 8, 1, 2, "gated", "sinusoidal").double()
+        trunk = Trunk(TrunkConfig(**SMALL), SIZES).double()
     soften(trunk, 0.5)
     embedded = trunk.embed(inputs).detach()
     return injected(trunk, embedded), embedded

@@ -55,15 +55,10 @@ class Delta(nn.Module):
     Keys and queries are SiLU of a linear map at length one, values SiLU of one; β is a sigmoid of
     the state, doubled where `negative` allows eigenvalues down to −1. The answers pass an RMSNorm
     a head and an output map (Yang et al. 2024).
-
-    Raises:
-        ValueError: a width that heads do not divide.
     """
 
     def __init__(self, width: int, heads: int, negative: bool) -> None:
         super().__init__()
-        if width % heads:
-            raise ValueError(f"expected a width divisible by heads, got {width} and {heads}")
         self.heads, self.reach = heads, 2.0 if negative else 1.0
         self.qkv = nn.Linear(width, 3 * width, bias=False)
         self.rate = nn.Linear(width, heads, bias=False)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ...tasks.task import Batch
 from ..method import Sizes
 from .labels import label_ids
-from .trunk import Trunk
+from .trunk import Trunk, TrunkConfig
 
 
 class LabelledTrunk(nn.Module):
@@ -23,21 +23,12 @@ class LabelledTrunk(nn.Module):
     the inputs'.
     """
 
-    def __init__(
-        self,
-        sizes: Sizes,
-        width: int,
-        depth: int,
-        heads: int,
-        feed_forward: str,
-        positions: str,
-        causal: bool,
-    ) -> None:
+    def __init__(self, config: TrunkConfig, sizes: Sizes, causal: bool) -> None:
         super().__init__()
         self.blank = sizes.classes + 1
         outputs = Sizes(sizes.vocab, self.blank, sizes.length)
-        self.trunk = Trunk(outputs, width, depth, heads, feed_forward, positions, causal)
-        self.labels = nn.Embedding(self.blank + 1, width)
+        self.trunk = Trunk(config, outputs, causal)
+        self.labels = nn.Embedding(self.blank + 1, config.width)
         nn.init.normal_(self.labels.weight, std=0.5**0.5)
 
     def forward(self, inputs: Tensor, labels: Tensor) -> Tensor:

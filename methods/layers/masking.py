@@ -1,4 +1,4 @@
-"""Masks of labels for training by denoising, each row's own, from a generator that is passed in."""
+"""What training by denoising draws for every row, from a generator: its noise level, its mask."""
 
 from __future__ import annotations
 

@@ -6,12 +6,44 @@ it from the same options, so that their weights carry over by name.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
 from ..method import Sizes
-from .block import Mixer, stack
+from .block import FEED_FORWARDS, Mixer, stack
 from .positions import POSITIONS, sinusoids
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrunkConfig:
+    """The sizes that a preset gives to every method with blocks; a method adds its own options.
+
+    width d, depth in blocks, heads; feed_forward gated|plain; positions sinusoidal|none.
+
+    Raises:
+        ValueError: a size below 1, heads that do not divide the width, or an unknown name.
+    """
+
+    width: int = 64
+    depth: int = 2
+    heads: int = 4
+    feed_forward: str = "gated"
+    positions: str = "sinusoidal"
+
+    def __post_init__(self) -> None:
+        for name in ("width", "depth", "heads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"expected {name} ≥ 1, got {getattr(self, name)}")
+        if self.width % self.heads:
+            told = f"{self.width} and {self.heads}"
+            raise ValueError(f"expected a width divisible by heads, got {told}")
+        if self.feed_forward not in FEED_FORWARDS:
+            known = ", ".join(FEED_FORWARDS)
+            raise ValueError(f"no feed-forward {self.feed_forward!r}. Known: {known}")
+        if self.positions not in POSITIONS:
+            raise ValueError(f"no positions {self.positions!r}. Known: {', '.join(POSITIONS)}")
 
 
 class Trunk(nn.Module):
@@ -22,22 +54,13 @@ class Trunk(nn.Module):
     """
 
     def __init__(
-        self,
-        sizes: Sizes,
-        width: int,
-        depth: int,
-        heads: int,
-        feed_forward: str,
-        positions: str,
-        causal: bool = True,
-        mixer: Mixer | None = None,
+        self, config: TrunkConfig, sizes: Sizes, causal: bool = True, mixer: Mixer | None = None
     ) -> None:
         super().__init__()
-        if positions not in POSITIONS:
-            raise ValueError(f"no positions {positions!r}. Known: {', '.join(POSITIONS)}")
-        self.width, self.positions = width, positions
+        width = config.width
+        self.width, self.positions = width, config.positions
         self.embedding = nn.Embedding(sizes.vocab, width)
-        self.blocks = stack(depth, width, heads, feed_forward, causal, mixer)
+        self.blocks = stack(config.depth, width, config.heads, config.feed_forward, causal, mixer)
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, sizes.classes)
         nn.init.normal_(self.embedding.weight, std=0.5**0.5)

@@ -21,12 +21,11 @@ from torch import Tensor, nn
 
 from ..method import Sizes, Step
 from .inner import EPSILON, norm_error, scan, step_sizes, with_one
-from .positions import POSITIONS
-from .trunk import Trunk, relative_change
+from .trunk import Trunk, TrunkConfig, relative_change
 
 
 @dataclass(frozen=True, kw_only=True)
-class TTTConfig:
+class TTTConfig(TrunkConfig):
     """width, depth (blocks), heads, feed_forward and positions as in the transformer.
 
     mini_batch: positions whose inner gradients are taken at one state, b in the paper.
@@ -35,30 +34,19 @@ class TTTConfig:
     start: standard deviation of the first inner weights.
 
     Raises:
-        ValueError: unknown positions, heads that do not divide the width, a count below 1, or a
-            rate or start that is not positive.
+        ValueError: as the transformer, a count below 1, or a rate or start that is not positive.
     """
 
-    width: int = 64
-    depth: int = 2
-    heads: int = 4
-    feed_forward: str = "gated"
-    positions: str = "sinusoidal"
     mini_batch: int = 16
     iterations: int = 1
     rate: float = 1.0
     start: float = 0.02
 
     def __post_init__(self) -> None:
-        if self.positions not in POSITIONS:
-            raise ValueError(f"no positions {self.positions!r}. Known: {', '.join(POSITIONS)}")
-        for name in ("width", "depth", "heads", "mini_batch", "iterations"):
+        super().__post_init__()
+        for name in ("mini_batch", "iterations"):
             if getattr(self, name) < 1:
                 raise ValueError(f"expected {name} ≥ 1, got {getattr(self, name)}")
-        if self.width % self.heads:
-            raise ValueError(
-                f"expected a width divisible by heads, got {self.width} and {self.heads}"
-            )
         for name in ("rate", "start"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"expected {name} > 0, got {getattr(self, name)}")
@@ -143,15 +131,7 @@ def first_weights(
 
 def ttt_trunk(config: TTTConfig, sizes: Sizes, hidden: tuple[int, ...]) -> Trunk:
     """The trunk with h + TTT(LN h) for h + Attention(LN h)."""
-    return Trunk(
-        sizes,
-        config.width,
-        config.depth,
-        config.heads,
-        config.feed_forward,
-        config.positions,
-        mixer=lambda: TTTLayer(config, hidden),
-    )
+    return Trunk(config, sizes, mixer=lambda: TTTLayer(config, hidden))
 
 
 def ttt_step(trunk: Trunk, inputs: Tensor, steps: int, watch: bool = False) -> Step:
