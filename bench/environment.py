@@ -31,19 +31,24 @@ def versions() -> dict[str, str]:
     return found
 
 
+CODE = (":(top)", ":(top,exclude)results")
+"""What makes a work tree dirty: results in the making are no code."""
+
+
 @functools.cache
-def code_version() -> dict[str, Any]:
+def code_version(file: Path = Path(__file__)) -> dict[str, Any]:
     """Git commit of the code that runs, and whether the work tree differs; {} outside a clone."""
-    folder = Path(__file__).parent
+    folder = file.parent
 
     def git(*words: str) -> str:
         command = ["git", "-C", str(folder), *words]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        if git("ls-files", "--error-unmatch", Path(__file__).name) == "":
+        if git("ls-files", "--error-unmatch", file.name) == "":
             return {}
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain"))}
+        changed = bool(git("status", "--porcelain", "--", *CODE))
+        return {"commit": git("rev-parse", "HEAD"), "dirty": changed}
     except (OSError, subprocess.CalledProcessError):
         return {}
 
