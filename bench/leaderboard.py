@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +14,7 @@ from .registry import Registry
 from .side_tables import cost_table, failure_table, refinement_table
 from .stats import seed_interval
 from .tables import Table, cell, tidy
-from .trial import OK, Record, Trial
+from .trial import OK, Record, Trial, canonical
 
 SHARES = {
     "token": "Token accuracy, %",
@@ -143,11 +145,25 @@ def notes(trials: Sequence[Trial]) -> tuple[str, ...]:
     """What a reader must know to read the numbers."""
     seeds = len({trial.seed for trial in trials})
     presets = ", ".join(sorted({trial.preset for trial in trials}))
-    return (
+    told = (
         f"Mean over seeds [95 % t interval]; preset {presets}, {seeds} seed(s) planned; K is the "
         "iteration budget at test time; trials: with scores / planned; is not: what the method "
         "declares it is not",
     )
+    own = own_recipes(trials)
+    return (*told, f"Trained by a recipe of its own: {own}") if own else told
+
+
+def own_recipes(trials: Sequence[Trial]) -> str:
+    """Rows whose training differs from that of most rows, such as `eqt (learning_rate 0.001)`."""
+    tables = {trial.row: dict(trial.train) for trial in trials}
+    usual = Counter(canonical(table) for table in tables.values()).most_common(1)
+    common = json.loads(usual[0][0]) if usual else {}
+    texts = []
+    for row, table in sorted(tables.items()):
+        own = ", ".join(f"{key} {value}" for key, value in table.items() if value != common[key])
+        texts += [f"{row} ({own})"] if own else []
+    return ", ".join(texts)
 
 
 def standing(method: str, trials: Sequence[Trial], records: Sequence[Record]) -> str:

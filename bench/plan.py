@@ -43,7 +43,6 @@ def plan(request: Request, registry: Registry) -> list[Trial]:
     seeds = preset.seeds if request.seeds is None else request.seeds
     if seeds < 1:
         raise Misuse(f"expected at least 1 seed, got {seeds}")
-    train = protocol("train", TRAIN, preset.train, settings)
     evaluate = protocol("evaluate", EVALUATE, preset.evaluate, settings)
     trials = [
         Trial(
@@ -52,7 +51,7 @@ def plan(request: Request, registry: Registry) -> list[Trial]:
             seed=seed,
             preset=preset.name,
             preset_version=preset.version,
-            train=train,
+            train=protocol("train", TRAIN, preset.training(row), settings),
             evaluate=evaluate,
         )
         for task in planned_tasks(tasks, preset, request, settings, registry)

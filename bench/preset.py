@@ -21,6 +21,8 @@ TRAIN: dict[str, type] = {
     "clip": float,
     "warmup": float,
 }
+RECIPE = ("learning_rate", "weight_decay", "clip", "warmup")
+"""What a row may have of its own: rows, epochs and batches are one budget for all."""
 EVALUATE: dict[str, type] = {"rows": int, "batch": int, "iterations": list}
 
 
@@ -30,6 +32,7 @@ class Preset:
 
     only: row -> the lengths at which it runs; a row that is not named runs at all of them.
     in_length: rows that are not tested beyond the length that they were trained at.
+    recipes: row -> what its training has other values for, such as its published learning rate.
     """
 
     name: str
@@ -42,10 +45,23 @@ class Preset:
     methods: Mapping[str, Mapping[str, Any]]
     only: Mapping[str, Sequence[int]] = field(default_factory=dict)
     in_length: Sequence[str] = ()
+    recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def wants(self, row: str, length: int) -> bool:
         """Whether the preset runs this row at this length."""
         return row not in self.only or length in self.only[row]
+
+    def training(self, row: str) -> dict[str, Any]:
+        """The train table of a row, with its own recipe.
+
+        Raises:
+            Misuse: a recipe that changes the budget.
+        """
+        own = self.recipes.get(row, {})
+        for key in own:
+            if key not in RECIPE:
+                raise unknown(f"recipe option of {row}", key, RECIPE)
+        return {**self.train, **own}
 
     def tested(self, row: str, lengths: tuple[int, ...]) -> tuple[int, ...]:
         """The test lengths of a row, of those of its task: the trained one comes first."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from closedloop.bench.errors import Misuse
+from closedloop.bench.leaderboard import own_recipes
 from closedloop.bench.plan import Request, plan
 from closedloop.bench.preset import load_preset, preset_names
 from closedloop.bench.registry import Registry
@@ -179,6 +180,18 @@ def test_a_preset_may_run_a_row_at_some_lengths_only(tmp_path) -> None:
         "parity-eqt-long-L16-s0",
     ]
     assert len(varied(tmp_path, text, lengths=[8, 16])) == 4  # --lengths asks for all
+
+
+def test_a_row_may_have_a_recipe_but_no_budget_of_its_own(tmp_path) -> None:
+    text = VARIED + "[recipes.eqt-long]\nlearning_rate = 5e-4\n"
+    rates = {trial.row: trial.train["learning_rate"] for trial in varied(tmp_path, text)}
+    assert rates == {"eqt": 1e-3, "eqt-long": 5e-4}
+    assert own_recipes(varied(tmp_path, text)) == "eqt-long (learning_rate 0.0005)"
+    assert own_recipes(varied(tmp_path)) == ""
+    asked = varied(tmp_path, text, settings=["train.learning_rate=2e-3"])
+    assert {trial.train["learning_rate"] for trial in asked} == {2e-3}  # --set asks for all
+    with pytest.raises(Misuse, match="no recipe option of eqt-long 'rows'"):
+        varied(tmp_path, VARIED + "[recipes.eqt-long]\nrows = 128\n")
 
 
 def test_a_preset_may_test_a_row_at_its_trained_length_only(tmp_path) -> None:
