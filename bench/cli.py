@@ -36,7 +36,9 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="closedloop", description=__doc__)
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     planned = argparse.ArgumentParser(add_help=False)
-    planned.add_argument("--preset", default="quick", help="smoke, quick, small, paper or a file")
+    planned.add_argument(
+        "--preset", default="quick", help="smoke, quick, anchors, small, paper or a file"
+    )
     planned.add_argument("--methods", default="", help="a,b,…")
     planned.add_argument("--tasks", default="", help="a,b,…")
     planned.add_argument("--lengths", default="", help="8,16,…")

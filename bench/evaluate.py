@@ -132,9 +132,10 @@ def asked(
     model: Method, task: Task, part: Batch, budgets: Sequence[int]
 ) -> Iterator[tuple[int, Observations]]:
     """A pass for each budget, and one for the answers at zero iterations."""
-    first = model.answer(part.inputs, 0).logits.argmax(-1)
+    start = model.look(part.inputs, 0)
+    first = start.logits.argmax(-1)
     for taken in budgets:
-        step = model.answer(part.inputs, taken)
+        step = model.look(part.inputs, taken) if taken else start
         require_shapes(step, part, task.classes, taken, model.trained_iterations)
         used = torch.full(part.mask.shape, float(taken), device=part.mask.device)
         yield taken, observe(step, part, task, first, used)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +12,7 @@ from .registry import Registry
 from .side_tables import cost_table, failure_table, refinement_table
 from .stats import seed_interval
 from .tables import Table, cell, tidy
-from .trial import OK, Record, Trial, canonical
+from .trial import OK, Record, Trial
 
 SHARES = {
     "token": "Token accuracy, %",
@@ -51,7 +49,7 @@ def leaderboard(
             further = extrapolation(task, trained, of_task, seen, frame, registry)
             tables += [score_table(further, metric) for metric in ("token", "sequence")]
         if (view.scores["iterations"] > 0).any():
-            tables.append(refinement_table(task, view.scores, max(view.lengths)))
+            tables.append(refinement_table(task, of_task, view.scores))
         tables.append(cost_table(task, of_task, seen))
     failures = [record for record in records if record.status not in (OK,)]
     if failures:
@@ -151,19 +149,21 @@ def notes(trials: Sequence[Trial]) -> tuple[str, ...]:
         "declares it is not",
     )
     own = own_recipes(trials)
-    return (*told, f"Trained by a recipe of its own: {own}") if own else told
+    return (*told, f"Recipes differ: {own}") if own else told
 
 
 def own_recipes(trials: Sequence[Trial]) -> str:
-    """Rows whose training differs from that of most rows, such as `eqt (learning_rate 0.001)`."""
-    tables = {trial.row: dict(trial.train) for trial in trials}
-    usual = Counter(canonical(table) for table in tables.values()).most_common(1)
-    common = json.loads(usual[0][0]) if usual else {}
+    """What rows were trained with where they differ: `learning_rate 0.001 (eqt), 0.003 (gru)`."""
+    tables = {trial.row: trial.train for trial in trials}
     texts = []
-    for row, table in sorted(tables.items()):
-        own = ", ".join(f"{key} {value}" for key, value in table.items() if value != common[key])
-        texts += [f"{row} ({own})"] if own else []
-    return ", ".join(texts)
+    for key in sorted({key for table in tables.values() for key in table}):
+        rows: dict[Any, list[str]] = {}
+        for row, table in sorted(tables.items()):
+            rows.setdefault(table[key], []).append(row)
+        if len(rows) > 1:
+            values = [f"{value} ({', '.join(names)})" for value, names in rows.items()]
+            texts.append(f"{key} {', '.join(values)}")
+    return "; ".join(texts)
 
 
 def standing(method: str, trials: Sequence[Trial], records: Sequence[Record]) -> str:

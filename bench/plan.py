@@ -39,6 +39,8 @@ def plan(request: Request, registry: Registry) -> list[Trial]:
     tasks = list(dict.fromkeys(request.tasks or preset.tasks))
     bases = {name: base_of(name, preset, registry) for name in methods}
     registry.require("task", tasks)
+    for row in sorted(preset.named() - {*preset.methods, *registry.variants}):
+        registry.require("method", [row])
     refuse_unknown_targets(settings, methods, tasks)
     seeds = preset.seeds if request.seeds is None else request.seeds
     if seeds < 1:
@@ -51,7 +53,7 @@ def plan(request: Request, registry: Registry) -> list[Trial]:
             seed=seed,
             preset=preset.name,
             preset_version=preset.version,
-            train=protocol("train", TRAIN, preset.training(row), settings),
+            train=protocol("train", TRAIN, preset.training(row, method["method"]), settings),
             evaluate=evaluate,
         )
         for task in planned_tasks(tasks, preset, request, settings, registry)
@@ -60,6 +62,9 @@ def plan(request: Request, registry: Registry) -> list[Trial]:
         if request.lengths or preset.wants(row, task["length"])
         for seed in range(seeds)
     ]
+    if not trials:
+        lengths = {row: list(preset.only[row]) for row in methods if row in preset.only}
+        raise Misuse(f"nothing to run: preset {preset.name} runs {lengths}; ask for --lengths")
     return sorted(trials, key=lambda trial: trial.name)
 
 

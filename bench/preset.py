@@ -47,17 +47,21 @@ class Preset:
     in_length: Sequence[str] = ()
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
+    def named(self) -> set[str]:
+        """The rows that `only`, `in_length` and `recipes` speak of."""
+        return {*self.only, *self.in_length, *self.recipes}
+
     def wants(self, row: str, length: int) -> bool:
         """Whether the preset runs this row at this length."""
         return row not in self.only or length in self.only[row]
 
-    def training(self, row: str) -> dict[str, Any]:
-        """The train table of a row, with its own recipe.
+    def training(self, row: str, method: str) -> dict[str, Any]:
+        """The train table of a row, with the recipe of its method and its own.
 
         Raises:
             Misuse: a recipe that changes the budget.
         """
-        own = self.recipes.get(row, {})
+        own = {**self.recipes.get(method, {}), **self.recipes.get(row, {})}
         for key in own:
             if key not in RECIPE:
                 raise unknown(f"recipe option of {row}", key, RECIPE)
@@ -107,6 +111,8 @@ def protocol(
     budgets = merged.get("iterations", [0])
     if not budgets or any(type(k) is not int or k < 0 for k in budgets):
         raise Misuse(f"expected {name}.iterations to be a list of integers ≥ 0, got {budgets}")
+    if len(set(budgets)) < len(budgets):
+        raise Misuse(f"expected {name}.iterations without repeats, got {budgets}")
     if name == "train" and merged["batch"] > merged["rows"]:
         raise Misuse(f"expected train.batch ≤ train.rows = {merged['rows']}, got {merged['batch']}")
     return merged

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -20,10 +20,20 @@ REFINEMENT = {
 }
 
 
-def refinement_table(task: str, scores: pd.DataFrame, length: int) -> Table:
-    """What the iterations did at one length: answers flipped since K = 0, movement, energy."""
+def longest_lengths(trials: Sequence[Trial]) -> dict[str, int]:
+    """Row -> the longest length at which it is trained: a preset may run rows at some lengths."""
+    longest: dict[str, int] = {}
+    for trial in trials:
+        longest[trial.row] = max(longest.get(trial.row, 0), trial.length)
+    return longest
+
+
+def refinement_table(task: str, trials: Sequence[Trial], scores: pd.DataFrame) -> Table:
+    """What the iterations did at a row's longest length: flips since K = 0, movement, energy."""
     iterating = scores.loc[scores["iterations"] > 0, "method"].unique()
-    picked = scores[(scores["length"] == length) & scores["method"].isin(iterating)]
+    longest = longest_lengths(trials)
+    at_longest = scores["length"] == scores["method"].map(longest)
+    picked = scores[at_longest & scores["method"].isin(iterating)]
     sums = picked.groupby(["method", "iterations", "metric"])[["n", "sum"]].sum()
     means: dict[Any, float] = (sums["sum"] / sums["n"]).to_dict()
     rows = []
@@ -34,53 +44,45 @@ def refinement_table(task: str, scores: pd.DataFrame, length: int) -> Table:
             else "-"
             for metric, (_, scale, digits) in REFINEMENT.items()
         ]
-        rows.append([method, budget, *texts])
-    columns = ["method", "K", *(title for title, _, _ in REFINEMENT.values())]
+        rows.append([method, longest[method], budget, *texts])
+    columns = ["method", "L", "K", *(title for title, _, _ in REFINEMENT.values())]
     frame = pd.DataFrame(rows, columns=columns)
-    title = f"{task}: what the iterations did at L={length}"
+    title = f"{task}: what the iterations did"
     note = "Means over the test tokens of all seeds; flips count from the answers at K = 0"
     return Table(f"leaderboard-{task}-refinement", title, frame, (note,))
 
 
+COSTS = ["method", "L", "K", "parameters", "training FLOPs", "FLOPs/token", "training s"]
+COSTS += ["us/token"]
+
+
 def cost_table(task: str, trials: Sequence[Trial], records: Sequence[Record]) -> Table:
-    """Parameters, FLOPs and seconds at the longest length, a row for every budget."""
-    longest = max(trial.length for trial in trials)
-    scored = [r for r in records if r.status == OK and r.trial.length == longest]
-    rows = []
-    for method in sorted({record.trial.row for record in scored}):
-        group = [record.costs for record in scored if record.trial.row == method]
-        median = {
-            name: pd.Series([costs[name] for costs in group]).median()
-            for name in ("parameters", "train_flops", "train_seconds")
-        }
-        flops, seconds = group[0]["answer_flops_per_token"], timings(group)
-        for budget in sorted(flops, key=int):
-            rows.append(
-                [
-                    method,
-                    budget,
-                    f"{median['parameters']:,.0f}",
-                    engineering(median["train_flops"]),
-                    engineering(flops[budget]),
-                    f"{median['train_seconds']:.1f}",
-                    f"{1e6 * seconds[budget]:.2f}",
-                ]
-            )
-    columns = [
-        "method",
-        "K",
-        "parameters",
-        "training FLOPs",
-        "FLOPs/token",
-        "training s",
-        "us/token",
-    ]
+    """Parameters, FLOPs and seconds at a row's longest length, a line for every budget."""
+    scored = [record for record in records if record.status == OK]
+    lines = []
+    for row, length in sorted(longest_lengths(trials).items()):
+        group = [r.costs for r in scored if r.trial.row == row and r.trial.length == length]
+        lines += [[row, length, *line] for line in cost_lines(group)] if group else []
     return Table(
         f"leaderboard-{task}-costs",
-        f"{task}: costs at L={longest}",
-        pd.DataFrame(rows, columns=columns),
+        f"{task}: costs",
+        pd.DataFrame(lines, columns=COSTS),
         (f"FLOPs counted, not estimated; seconds are medians over seeds, {places(scored)}",),
     )
+
+
+def cost_lines(group: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """The costs of one row's seeds, from K on, by budget."""
+    parameters, training, seconds = (
+        float(pd.Series([costs[name] for costs in group]).median())
+        for name in ("parameters", "train_flops", "train_seconds")
+    )
+    flops, answering = group[0]["answer_flops_per_token"], timings(group)
+    once = [f"{parameters:,.0f}", engineering(training)]
+    return [
+        [k, *once, engineering(flops[k]), f"{seconds:.1f}", f"{1e6 * answering[k]:.2f}"]
+        for k in sorted(flops, key=int)
+    ]
 
 
 def timings(group: Sequence) -> dict[str, float]:

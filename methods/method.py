@@ -83,7 +83,7 @@ class Method(nn.Module, ABC):
     (a row's answer does not depend on its batch mates) and `anytime` (the state after k iterations
     does not depend on the budget; where it does, as with a schedule that ends at the budget, every
     budget is a run of its own). `incremental` says that an iteration goes on from the one before
-    it; where it does not, every budget is a whole pass, and scoring asks `answer` for the wanted
+    it; where it does not, every budget is a whole pass, and scoring asks `look` for the wanted
     ones alone. `examples` are the options, beside the defaults, under which the contracts hold it.
     """
 
@@ -118,6 +118,13 @@ class Method(nn.Module, ABC):
         if not steps:
             raise ValueError(f"{type(self).__name__}.deliberate yielded no step")
         return steps[0]
+
+    def look(self, inputs: Tensor, iterations: int) -> Step:
+        """The answer with what only an observer asks for, such as an energy: what is scored.
+
+        Asked of methods that are not `incremental`; the others are scored by `deliberate`.
+        """
+        return self.answer(inputs, iterations)
 
     def loss(self, batch: Batch, progress: Progress) -> Loss:
         """Cross-entropy (nats per scored token) of the answer at the trained iterations."""

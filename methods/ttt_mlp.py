@@ -65,7 +65,11 @@ class TTTMLP(Method):
     def deliberate(self, inputs: Tensor, iterations: int) -> Iterator[Step]:
         """Yield the answer after 0, 1, … `iterations` inner steps, a pass each, with its energy."""
         for steps in range(iterations + 1):
-            yield ttt_step(self.trunk, inputs, steps, watch=True)
+            yield self.look(inputs, steps)
+
+    def look(self, inputs: Tensor, iterations: int) -> Step:
+        """One pass with that many inner steps, and the inner loss that it comes to as energy."""
+        return ttt_step(self.trunk, inputs, iterations, watch=True)
 
     def answer(self, inputs: Tensor, iterations: int) -> Step:
         """One pass with that many inner steps, without the energy that only an observer needs."""

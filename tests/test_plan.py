@@ -89,6 +89,7 @@ def test_every_preset_plans(name: str) -> None:
         ({"settings": ["train.batch=0"]}, "expected train.batch ≥ 1, got 0"),
         ({"settings": ["train.batch=9999"]}, "expected train.batch ≤ train.rows"),
         ({"settings": ["evaluate.iterations=[-1]"]}, "integers ≥ 0"),
+        ({"settings": ["evaluate.iterations=[8, 8]"]}, "without repeats, got [8, 8]"),
         ({"lengths": [0]}, "expected lengths of at least 1, got 0"),
         ({"seeds": 0}, "expected at least 1 seed, got 0"),
     ],
@@ -186,12 +187,31 @@ def test_a_row_may_have_a_recipe_but_no_budget_of_its_own(tmp_path) -> None:
     text = VARIED + "[recipes.eqt-long]\nlearning_rate = 5e-4\n"
     rates = {trial.row: trial.train["learning_rate"] for trial in varied(tmp_path, text)}
     assert rates == {"eqt": 1e-3, "eqt-long": 5e-4}
-    assert own_recipes(varied(tmp_path, text)) == "eqt-long (learning_rate 0.0005)"
+    told = "learning_rate 0.001 (eqt), 0.0005 (eqt-long)"
+    assert own_recipes(varied(tmp_path, text)) == told
     assert own_recipes(varied(tmp_path)) == ""
     asked = varied(tmp_path, text, settings=["train.learning_rate=2e-3"])
     assert {trial.train["learning_rate"] for trial in asked} == {2e-3}  # --set asks for all
     with pytest.raises(Misuse, match="no recipe option of eqt-long 'rows'"):
         varied(tmp_path, VARIED + "[recipes.eqt-long]\nrows = 128\n")
+
+
+@pytest.mark.parametrize("table", ["[only]\n{} = [8]", "[recipes.{}]\nclip = 2.0"])
+def test_a_misspelt_row_of_a_preset_is_refused(tmp_path, table: str) -> None:
+    assert varied(tmp_path, VARIED + table.format("eqt-long"))
+    with pytest.raises(Misuse, match="no method 'eqt-lnog'"):
+        varied(tmp_path, VARIED + table.format("eqt-lnog"))
+
+
+def test_a_variant_has_its_method_s_recipe(tmp_path) -> None:
+    text = VARIED + "[recipes.eqt]\nclip = 2.0\n"
+    assert {trial.train["clip"] for trial in varied(tmp_path, text)} == {2.0}
+
+
+def test_a_plan_of_nothing_is_told_in_one_line(tmp_path) -> None:
+    text = VARIED + "[only]\neqt = [16]\neqt-long = [32]\n"
+    with pytest.raises(Misuse, match=r"nothing to run: .*'eqt-long': \[32\]"):
+        varied(tmp_path, text)
 
 
 def test_a_preset_may_test_a_row_at_its_trained_length_only(tmp_path) -> None:

@@ -10,12 +10,14 @@ from scipy import stats
 
 from closedloop.bench.arena import open_arena
 from closedloop.bench.cli import main
-from closedloop.bench.costs import count_flops
+from closedloop.bench.costs import answering_flops, count_flops
 from closedloop.bench.leaderboard import leaderboard
 from closedloop.bench.plan import Request
 from closedloop.bench.registry import Registry
 from closedloop.bench.stats import seed_interval
 from closedloop.bench.tables import FORMATS, engineering, tidy
+from closedloop.methods.method import Sizes, build
+from closedloop.tasks.parity import Parity
 
 SETTINGS = ["train.rows=128", "train.epochs=2", "evaluate.rows=64", "evaluate.iterations=[0, 1, 4]"]
 
@@ -91,6 +93,16 @@ def test_the_transformer_s_flops_by_hand(arena) -> None:
     )
     by_hand = 2 * 16 * 32**2 + 2 * 2 * 16 * 32 + 2 * 32 * 2
     assert costs["answer_flops_per_token"]["0"] == by_hand
+
+
+@pytest.mark.parametrize(("name", "gates"), [("gru", 3), ("lstm", 4)])
+def test_a_recurrent_net_s_flops_by_hand(name: str, gates: int) -> None:
+    """A width of 8: two maps of every gate for the input and the state, and the head."""
+    method = Registry().method(name)
+    model = build(method, method.Config(width=8, depth=1), Sizes(2, 2, 5), 0)
+    rows = Parity().sample(2, 5, 0, "test").to("cpu")
+    by_hand = 2 * 2 * gates * 8**2 + 2 * 8 * 2
+    assert answering_flops(model, rows, [0]) == {"0": by_hand}
 
 
 def test_triangular_systems_are_counted() -> None:

@@ -10,7 +10,8 @@ def strata(rows: int, generator: torch.Generator) -> Tensor:
     """One uniform draw of [0, 1) from each of as many equal parts as there are rows, [B]."""
     device = generator.device
     within = torch.rand(rows, generator=generator, device=device)
-    return (torch.arange(rows, device=device) + within) / rows
+    places = (torch.arange(rows, device=device) + within) / rows
+    return places.clamp_max(1 - 2**-24)  # float32 would round the last one up to 1
 
 
 def scattered(rows: int, length: int, generator: torch.Generator) -> Tensor:
