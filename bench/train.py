@@ -43,11 +43,25 @@ class State:
     best_accuracy: float = -1.0
     best_loss: float = math.inf
     curves: dict[str, list[float]] = field(default_factory=dict)
+    parts: dict[str, list[float]] = field(default_factory=dict)
 
     def log(self, **values: float) -> None:
         """Append to the curves."""
         for name, value in values.items():
             self.curves.setdefault(name, []).append(value)
+
+    def note(self, parts: Mapping[str, Tensor]) -> None:
+        """Add an update's parts of the loss to the sums [total, updates] of this epoch."""
+        for name, value in parts.items():
+            sums = self.parts.setdefault(name, [0.0, 0.0])
+            sums[0] += float(value.detach())
+            sums[1] += 1
+
+    def log_parts(self) -> None:
+        """The epoch's mean of every part, over the updates that had it; NaN where none had."""
+        for name, (total, updates) in self.parts.items():
+            self.log(**{f"part/{name}": total / updates if updates else math.nan})
+            self.parts[name] = [0.0, 0.0]
 
 
 class Trainer:
@@ -136,6 +150,7 @@ class Trainer:
         self.optimizer.step()
         self.state.step += 1
         self.state.log(loss=total)
+        self.state.note(loss.parts)
         return total
 
     def validate(self) -> None:
@@ -158,6 +173,7 @@ class Trainer:
         self.model.train()
         state, accuracy, loss = self.state, correct / total, nats / total
         state.log(validation_step=state.step, validation_accuracy=accuracy, validation_loss=loss)
+        state.log_parts()
         if (accuracy, -loss) > (state.best_accuracy, -state.best_loss):
             state.best_accuracy, state.best_loss = accuracy, loss
             state.best_step, self.best = state.step, weights_of(self.model)

@@ -23,6 +23,11 @@ METHODS: dict[str, str] = {
 VARIANTS: dict[str, tuple[str, dict[str, bool | int | float | str]]] = {
     "ttt-linear-b1": ("ttt-linear", {"mini_batch": 1}),
     "ttt-mlp-b1": ("ttt-mlp", {"mini_batch": 1}),
+    "deq-jacobian": ("deq", {"jacobian": 0.1}),
+    "deq-phantom": ("deq", {"gradient": "phantom"}),
+    "deq-broyden": ("deq-ift", {"solver": "broyden"}),
+    "looped-concat": ("looped", {"injection": "concat"}),
+    "trm-step": ("trm", {"gradient": "step"}),
     "deltanet-positive": ("deltanet", {"negative": False}),
     "deep-thinking-lipschitz": ("deep-thinking", {"lipschitz": True}),
     "diffusion-masked-random": ("diffusion-masked", {"order": "random"}),

@@ -62,7 +62,7 @@ class DeepThinking(Method):
         paper's α. lipschitz: keep the iteration's kernels under norm 1 (DT-L).
 
         Raises:
-            ValueError: no iterations, or a share outside [0, 1].
+            ValueError: a size or count that is too small, or a share outside [0, 1].
         """
 
         width: int = 64
@@ -72,8 +72,9 @@ class DeepThinking(Method):
         lipschitz: bool = False
 
         def __post_init__(self) -> None:
-            if self.iterations < 1:
-                raise ValueError(f"expected iterations ≥ 1, got {self.iterations}")
+            for name, least in (("width", 2), ("depth", 1), ("iterations", 1)):
+                if getattr(self, name) < least:
+                    raise ValueError(f"expected {name} ≥ {least}, got {getattr(self, name)}")
             if not 0 <= self.progressive <= 1:
                 raise ValueError(f"expected progressive within [0, 1], got {self.progressive}")
 

@@ -35,7 +35,7 @@ from ..tasks.task import Batch
 from .layers.injected import injected, soften
 from .layers.trunk import Trunk, TrunkConfig, relative_change
 from .method import Loss, Method, Progress, Sizes, Step, cross_entropy
-from .solvers.fixed_point import SEARCHES, Backward, Found, implicit, phantom, search, searched
+from .solvers.fixed_point import SEARCHES, Found, implicit, phantom, search, searched
 from .solvers.jacobian import jacobian_penalty
 
 WARMUP_STEPS = 4  # unrolled iterations of the warm-up
@@ -46,8 +46,9 @@ CONVERGED = 1e-2  # relative residual over which a row counts as unconverged
 class DEQIFTConfig(TrunkConfig):
     """Options; width, depth (blocks of f) and heads as in the transformer.
 
-    solver: anderson or broyden. iterations: evaluations of f in training. backward_iterations and
-    backward_tolerance bound the backward solve. jacobian: weight of the penalty, 0 for none.
+    solver: anderson or broyden. iterations: evaluations of f by the search in training.
+    backward_iterations and backward_tolerance bound the backward solve. jacobian: weight of the
+    penalty, 0 for none.
 
     Raises:
         ValueError: an option outside its range or an unknown solver.
@@ -86,6 +87,9 @@ class DEQIFT(Method):
     Config: ClassVar[type] = DEQIFTConfig
     family: ClassVar[str] = "equilibrium"
     source: ClassVar[str] = "Bai, Kolter and Koltun 2019, arXiv:1909.01377v2"
+
+    backward_residual: Tensor
+
     causal: ClassVar[bool] = False
     iterates: ClassVar = "hidden"
     examples: ClassVar = ({}, {"solver": "broyden", "jacobian": 0.0})
@@ -95,7 +99,7 @@ class DEQIFT(Method):
         self.trained_iterations = config.iterations
         self.trunk = Trunk(config, sizes)
         soften(self.trunk, config.gain)
-        self.backward_solve = Backward()
+        self.register_buffer("backward_residual", torch.tensor(torch.nan))
 
     def search(self, inputs: Tensor, iterations: int) -> Found:
         """What the solver has found after so many evaluations, with its residual."""
@@ -133,7 +137,7 @@ class DEQIFT(Method):
             "broyden",
             config.backward_iterations,
             config.backward_tolerance,
-            self.backward_solve,
+            self.hear,
         )
         nats = parts["cross_entropy"] = cross_entropy(self.trunk.read(state), batch)
         generator = progress.generator()
@@ -149,6 +153,10 @@ class DEQIFT(Method):
             "residual": found.residual.mean(),
             "unconverged": (~found.converged(CONVERGED)).to(found.residual).mean(),
         }
-        if self.backward_solve.residual is not None:
-            parts["backward_residual"] = self.backward_solve.residual.mean()
+        if not bool(self.backward_residual.isnan()):
+            parts["backward_residual"] = self.backward_residual.clone()
         return parts
+
+    def hear(self, residual: Tensor) -> None:
+        """Keep what the backward solve came to, in the state dict: a resume must know it too."""
+        self.backward_residual.fill_(residual.mean())

@@ -147,12 +147,11 @@ class Diffusion(Method):
         draws, device = self.config.draws, batch.inputs.device
         inputs = batch.inputs.repeat(draws, 1)
         ids = label_ids(batch, self.sizes.classes).repeat(draws, 1)
-        generator, rows = progress.generator(device), len(inputs)
-        times = 1 - strata(rows, generator)  # in (0, 1]
-        clean = self.codes[ids]
-        noise = torch.randn(clean.shape, generator=generator, device=device, dtype=clean.dtype)
+        generator, rows, clean = progress.generator(), len(inputs), self.codes[ids]
+        times = 1 - strata(rows, generator).to(device)  # in (0, 1]
+        noise = torch.randn(clean.shape, generator=generator, dtype=clean.dtype).to(device)
         latent = ddim(TIMES, device).noised(clean, noise, times)
-        told = torch.rand((rows, 1, 1), generator=generator, device=device) < 0.5
+        told = torch.rand((rows, 1, 1), generator=generator).to(device) < 0.5
         estimate = torch.zeros_like(latent)
         with torch.no_grad():
             first = self.clean(self(inputs, latent, estimate, times))

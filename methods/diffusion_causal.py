@@ -88,6 +88,6 @@ class DiffusionCausal(Method):
     def loss(self, batch: Batch, progress: Progress) -> Loss:
         """Cross-entropy of the labels of every other block, and of those between."""
         rows, length = batch.inputs.shape
-        masked = alternating(rows, length, progress.generator(batch.inputs.device))
-        nats = self.net.denoising(batch, masked)
+        masked = alternating(rows, length, progress.generator())
+        nats = self.net.denoising(batch, masked.to(batch.inputs.device))
         return Loss(nats, {"denoising": nats})

@@ -105,6 +105,6 @@ class DiffusionMasked(Method):
     def loss(self, batch: Batch, progress: Progress) -> Loss:
         """Cross-entropy of the masked labels and, under the complement, of the others."""
         rows, length = batch.inputs.shape
-        masked = scattered(rows, length, progress.generator(batch.inputs.device))
-        nats = self.net.denoising(batch, masked)
+        masked = scattered(rows, length, progress.generator())
+        nats = self.net.denoising(batch, masked.to(batch.inputs.device))
         return Loss(nats, {"denoising": nats})

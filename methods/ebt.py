@@ -25,9 +25,10 @@ Choices, where the arena differs from the paper:
 - the energy is the same at every step, so that K is free; the released S1 configuration tells the
   net the number of the step, which ends at the trained one;
 - α is the exponential of a learned weight, under the same learning rate as the rest; the release
-  clamps α at 1e-4 and gives it 1500 times the rate. Its start, 500, belongs to V ≈ 50,000, where
-  the slope of a softmax is small; here α and the slope of E share the scale, and training from
-  1, 10 and 50 ends alike;
+  clamps α at 1e-4, gives it 1500 times the rate and starts it at 500. Here α and the slope of E
+  share the scale, and training from 1, 10 and 50 ends alike;
+- the step is on logits, y ← y − α ∂E/∂y, so that its slope passes through the softmax; the release
+  steps from probabilities, y ← p − α ∂E/∂p with p = softmax(y). Ours moves less where p is sure;
 - sinusoids, LayerNorm and the house's block in place of rotary positions, RMSNorm and Llama's.
 Energies have no unit: only α times their slope counts.
 """
@@ -141,9 +142,8 @@ class EBT(Method):
         """Mean cross-entropy after each of the steps; `cross_entropy` is the last one's."""
         potential, solver = self.bind(batch.inputs), self.solver()
         shape = (*batch.inputs.shape, self.sizes.classes)
-        device = batch.inputs.device
-        noise = torch.randn(shape, generator=progress.generator(device), device=device)
-        state, nats = noise.to(self.log_step.dtype), []
+        noise = torch.randn(shape, generator=progress.generator())
+        state, nats = noise.to(self.log_step), []
         for _ in range(self.config.iterations):
             *_, last = solver.solve(potential, state.detach(), 1, create_graph=True)
             state = last.state

@@ -45,9 +45,12 @@ class Progress:
         digest = hashlib.sha256(f"{self.seed}:{self.step}".encode()).digest()
         return int.from_bytes(digest[:8], "little") >> 1
 
-    def generator(self, device: torch.device | str = "cpu") -> torch.Generator:
-        """A generator of this update's noise: the same after a resume, and the global one rests."""
-        return torch.Generator(device).manual_seed(self.key())
+    def generator(self) -> torch.Generator:
+        """A generator of this update's noise: the same after a resume, and the global one rests.
+
+        It draws on the CPU, so that the noise does not depend on the device: move the draws.
+        """
+        return torch.Generator().manual_seed(self.key())
 
 
 @dataclass(frozen=True)
@@ -152,7 +155,10 @@ def cross_entropy(logits: Tensor, batch: Batch) -> Tensor:
 
 
 def build(method: type[Method], config: Any, sizes: Sizes, seed: int) -> Method:
-    """A method whose initial weights depend on `seed` alone; the global generator is left as is."""
+    """A method whose initial weights depend on `seed` alone; the global generator is left as is.
+
+    Weights are drawn on the CPU, and no generator of a device is touched.
+    """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.random.default_generator.manual_seed(seed)
         return method(config, sizes)

@@ -157,7 +157,12 @@ def test_the_lipschitz_net_settles_where_the_plain_one_explodes(batch) -> None:
 
 @pytest.mark.parametrize(
     "options, told",
-    [({"iterations": 0}, "iterations ≥ 1"), ({"progressive": 1.5}, r"within \[0, 1\]")],
+    [
+        ({"iterations": 0}, "iterations ≥ 1, got 0"),
+        ({"width": 1}, "width ≥ 2, got 1"),
+        ({"depth": 0}, "depth ≥ 1, got 0"),
+        ({"progressive": 1.5}, r"within \[0, 1\]"),
+    ],
 )
 def test_bad_options_are_told_in_one_line(options, told) -> None:
     with pytest.raises(ValueError, match=told):

@@ -21,6 +21,7 @@ steps, mixes and differentiates; here it is held to what the arena promises:
 from __future__ import annotations
 
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -91,32 +92,48 @@ class Found:
 
 def search(f: Map, start: Tensor, solver: str, evaluations: int) -> Found:
     """The best of exactly `evaluations` evaluations of f by Anderson or Broyden, no gradient."""
-    *_, last = searched(f, start, solver, evaluations)
-    return last
+    last: deque[Found] = deque(maxlen=1)
+    note(f, start, solver, evaluations, last.append)
+    return last[0]
 
 
 def searched(f: Map, start: Tensor, solver: str, evaluations: int) -> Iterator[Found]:
-    """What is best after 0, 1, … `evaluations` evaluations; all of them are made at once.
+    """What is best after 0, 1, … `evaluations` evaluations; all of them are made at once."""
+    found: list[Found] = []
+    note(f, start, solver, evaluations, found.append)
+    return iter(found)
+
+
+def note(
+    f: Map, start: Tensor, solver: str, evaluations: int, keep: Callable[[Found], None]
+) -> None:
+    """Search, and hand on what is best after 0, 1, … `evaluations` evaluations.
+
+    The solver works in float64, f in its own dtype: in float32 Anderson's ridge vanishes beside
+    states of this size, and a row whose residual hardly changes would end the batch.
 
     Raises:
-        ValueError: an unknown solver, or a dtype for which its linear algebra does not exist.
+        ValueError: an unknown solver, or a dtype that loses what the solver finds.
     """
     if solver not in SEARCHES:
         raise ValueError(f"no solver {solver!r}. Known: {', '.join(SEARCHES)}")
     if start.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"expected float32 or float64 for {solver}, got {start.dtype}")
     nowhere = torch.full((len(start),), torch.inf, dtype=start.dtype, device=start.device)
-    found = [Found(start.detach(), start.detach(), nowhere, 0)]
+    best = Found(start.detach(), start.detach(), nowhere, 0)
+    keep(best)
 
     def watched(point: Tensor) -> Tensor:
-        image = f(point)
-        found.append(found[-1].seen(point.detach().clone(), image))
-        return image
+        nonlocal best
+        here = point.detach().to(start.dtype, copy=True)
+        image = f(here)
+        best = best.seen(here, image)
+        keep(best)
+        return image.double()
 
     with torch.no_grad():
-        drive(watched, start, solver, evaluations)
-    assert len(found) == evaluations + 1
-    return iter(found)
+        drive(watched, start.detach().double(), solver, evaluations)
+    assert best.evaluations == evaluations
 
 
 def drive(f: Map, start: Tensor, solver: str, evaluations: int) -> None:
@@ -142,24 +159,17 @@ def phantom(f: Map, state: Tensor, steps: int, damping: float) -> Tensor:
     return grad(f, state)[0][-1]
 
 
-@dataclass
-class Backward:
-    """What the last backward solve came to: a residual per row [B], None before the first."""
-
-    residual: Tensor | None = None
-
-    def write(self, info: Any) -> None:
-        """Take torchdeq's lowest relative residuals."""
-        self.residual = info["rel_lowest"]
+Hearing = Callable[[Tensor], None]
+"""Called after a backward solve, with the residual of every row, [B]."""
 
 
 def implicit(
-    f: Map, point: Tensor, solver: str, iterations: int, tolerance: float, told: Backward
+    f: Map, point: Tensor, solver: str, iterations: int, tolerance: float, told: Hearing
 ) -> Tensor:
     """f(point) with the gradient of a fixed point: vᵀ ∂f/∂θ, v = Jᵀ v + dℓ/dz.
 
     Solved until every row's residual, relative, is within the tolerance or `iterations` are
-    done; `told` says which.
+    done; `told` hears which.
     """
     if solver not in SEARCHES:
         raise ValueError(f"no solver {solver!r}. Known: {', '.join(SEARCHES)}")
@@ -170,7 +180,7 @@ def implicit(
         "b_stop_mode": "rel",
     }
     grad = library().get_deq(f_max_iter=0, ift=True, **settings).train()
-    return _Once.apply(grad(f, point, backward_writer=told.write)[0][-1])
+    return _Once.apply(grad(f, point, backward_writer=lambda info: told(info["rel_lowest"]))[0][-1])
 
 
 class _Once(torch.autograd.Function):
