@@ -27,9 +27,7 @@ def comma(text: str) -> list[str]:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Every option of the arena; `pytest bench/ --help` shows them."""
     group = parser.getgroup("closedloop")
-    group.addoption(
-        "--preset", default="quick", help="smoke, quick, anchors, small, paper or a .toml file"
-    )
+    group.addoption("--preset", default="quick", help="a name (closedloop list) or a .toml file")
     group.addoption("--methods", type=comma, default=[], help="a,b,…; default: the preset's")
     group.addoption("--tasks", type=comma, default=[], help="a,b,…; default: the preset's")
     group.addoption("--lengths", type=comma, default=[], help="8,16,…; default: the preset's")
