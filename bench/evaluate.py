@@ -57,15 +57,17 @@ class Tally:
         ]
 
 
-def observe(step: Step, batch: Batch, task: Task, first: Tensor, used: Tensor) -> Observations:
-    """All metrics of one step: token, sequence, prefix, nats, the task's checks, the solver's.
+def answered(
+    task: Task, batch: Batch, answers: Tensor, finite: Tensor | None = None
+) -> Observations:
+    """The metrics that answers [B, T] alone decide: token, sequence, prefix, the task's checks.
 
-    first [B, T] are the answers at zero iterations; used [B, T] the iterations taken so far.
+    An answer that is not `finite` is wrong.
     """
-    mask, answers = batch.mask, step.logits.argmax(-1)
-    finite = step.logits.isfinite().all(-1)
-    right = (answers == batch.targets) & finite & mask
-    right_first = (first == batch.targets) & mask
+    mask = batch.mask
+    right = (answers == batch.targets) & mask
+    if finite is not None:
+        right = right & finite
     wrong = ~right & mask
     solved = (wrong.cumsum(1) == 0) & mask
     rows = torch.ones(len(batch), device=mask.device)
@@ -73,6 +75,21 @@ def observe(step: Step, batch: Batch, task: Task, first: Tensor, used: Tensor) -
         "token": (mask, right),
         "sequence": (rows, ~wrong.any(1)),
         "prefix": (rows, solved.sum(1)),
+    }
+    for name, (correct, scored) in task.checks(batch, answers).items():
+        seen[name] = (scored, correct & scored)
+    return seen
+
+
+def observe(step: Step, batch: Batch, task: Task, first: Tensor, used: Tensor) -> Observations:
+    """All metrics of one step: the answers', nats, what the solver did, the task's measures.
+
+    first [B, T] are the answers at zero iterations; used [B, T] the iterations taken so far.
+    """
+    mask, finite = batch.mask, step.logits.isfinite().all(-1)
+    seen = answered(task, batch, step.logits.argmax(-1), finite)
+    right, right_first = seen["token"][1], (first == batch.targets) & mask
+    seen |= {
         "nats": (mask & finite, token_nats(step.logits, batch.targets).where(mask & finite, 0)),
         "nonfinite": (mask, ~finite & mask),
         "gained": (mask, right & ~right_first),
@@ -83,8 +100,8 @@ def observe(step: Step, batch: Batch, task: Task, first: Tensor, used: Tensor) -
     }
     if step.energy is not None:
         seen["energy"] = (mask, step.energy.where(mask & step.energy.isfinite(), 0))
-    for name, (correct, scored) in task.checks(batch, answers).items():
-        seen[name] = (scored, correct & scored)
+    for name, (value, scored) in task.measures(batch, step.logits).items():
+        seen[name] = (scored & finite, value.where(scored & finite, 0))
     return seen
 
 

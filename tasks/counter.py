@@ -2,12 +2,15 @@
 
 The mixer is the finaliser of SplitMix64 (Steele, Lea and Flood 2014, "Fast splittable pseudorandom
 number generators", OOPSLA, doi:10.1145/2660193.2660195). A word depends on its key, row and column
-alone, so that row 5 by itself equals row 5 of a million, on any device, in any order.
+alone, so that row 5 by itself equals row 5 of a million, on any device, in any order. What is drawn
+for another purpose has a key of its own, `key_of(key, "purpose")`.
 """
 
 from __future__ import annotations
 
 import hashlib
+import random
+import sys
 
 import torch
 from torch import Tensor
@@ -46,3 +49,45 @@ def words(key: int, rows: Tensor, columns: int) -> Tensor:
 def uniform(words: Tensor) -> Tensor:
     """Uniform float64 in [0, 1) from the upper 53 bits of int64 words."""
     return shift_right(words, 11).to(torch.float64) * 2.0**-53
+
+
+def bits32(key: int, rows: Tensor, columns: int) -> Tensor:
+    """Random integers in [0, 2³²), int64 [len(rows), columns]: a word gives two of them."""
+    return split(words(key, rows, (columns + 1) // 2), torch.int32, columns).long() & 0xFFFFFFFF
+
+
+def bits16(key: int, rows: Tensor, columns: int) -> Tensor:
+    """Random integers in [0, 2¹⁶), int32 [len(rows), columns]: a word gives four of them."""
+    return split(words(key, rows, (columns + 3) // 4), torch.int16, columns).int() & 0xFFFF
+
+
+def split(drawn: Tensor, kind: torch.dtype, columns: int) -> Tensor:
+    """Words as shorter integers, lowest first, [n, W] -> [n, columns]."""
+    if sys.byteorder != "little":
+        raise RuntimeError("expected a little-endian machine: words are split by their bytes")
+    return drawn.contiguous().view(kind)[:, :columns]
+
+
+def below(bits: Tensor, count: Tensor | int) -> Tensor:
+    """Integers in [0, count) from `bits32`, exact on any device; count < 2³¹ broadcasts.
+
+    A value's probability is off by at most 2⁻³².
+    """
+    return (bits * count) >> 32
+
+
+def short_below(bits: Tensor, count: int) -> Tensor:
+    """Integers in [0, count) from `bits16`, count ≤ 256, as uint8; twice as fast as `below`.
+
+    A value's probability is off by at most 2⁻¹⁶.
+    """
+    return ((bits * count) >> 16).to(torch.uint8)
+
+
+def generator_of(key: int, row: int) -> random.Random:
+    """A generator of its own for one row of a slow task; Python's, whose stream is documented.
+
+    `random()`, `getrandbits()` and what is built on them are the same in every version that this
+    package runs on; the tests pin rows made with them.
+    """
+    return random.Random(key_of(key, row))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
@@ -13,14 +14,22 @@ from torch import Tensor
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[str, ...] = get_args(Split)
 
+SAMPLERS = ("stratified", "natural")
+SUPERVISIONS = ("dense", "final")
+FROZEN = 0
+"""The seed of every test and validation split."""
+MEASURED_ROWS = 2048
+"""Validation rows on which a level without a closed form is measured."""
+
 
 @dataclass(frozen=True)
 class Batch:
-    """B rows of one length T, with the answers in a channel of their own.
+    """B rows of T positions, with the answers in a channel of their own.
 
     inputs and targets are [B, T] class ids of any integer dtype, mask is [B, T] bool (True where
-    scored). strata holds one column per difficulty axis: [B] for an axis of the row, [B, T] for an
-    axis of the position; a stratum is a small non-negative id.
+    scored); a target that is not scored is some class id too, 0 unless the task says more. strata holds one column per difficulty axis: [B] for an axis of the row, [B, T] for an
+    axis of the position; a stratum is a small non-negative id. extra [B, …] holds what the task's
+    own metrics need beside the rows, and no method reads.
 
     Raises:
         ValueError: a shape or dtype breaks the above.
@@ -30,6 +39,7 @@ class Batch:
     targets: Tensor
     mask: Tensor
     strata: Mapping[str, Tensor]
+    extra: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Refuse shapes and dtypes that would only fail later, far from their cause."""
@@ -48,6 +58,11 @@ class Batch:
                 raise ValueError(
                     f"expected stratum {axis!r} of shape [B] or [B, T], got {tuple(column.shape)}"
                 )
+        for name, column in self.extra.items():
+            if column.shape[:1] != self.inputs.shape[:1]:
+                raise ValueError(
+                    f"expected extra {name!r} of shape [B, …], got {tuple(column.shape)}"
+                )
 
     def __len__(self) -> int:
         """Rows in the batch."""
@@ -55,37 +70,66 @@ class Batch:
 
     def rows(self, index: Tensor | slice) -> Batch:
         """The batch of the rows that `index` picks."""
-        return Batch(
-            self.inputs[index],
-            self.targets[index],
-            self.mask[index],
-            {axis: column[index] for axis, column in self.strata.items()},
-        )
+        return self._each(lambda column: column[index])
 
     def to(self, device: torch.device | str) -> Batch:
         """The batch on `device`, with ids as int64, as methods read them."""
+        return self._each(lambda column: moved(column, device))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
         return Batch(
-            self.inputs.to(device).long(),
-            self.targets.to(device).long(),
-            self.mask.to(device),
-            {axis: column.to(device).long() for axis, column in self.strata.items()},
+            change(self.inputs),
+            change(self.targets),
+            change(self.mask),
+            {axis: change(column) for axis, column in self.strata.items()},
+            {name: change(column) for name, column in self.extra.items()},
         )
 
 
-class Task(ABC):
-    """A question with a dial: rows of any length, exact answers, strata of difficulty.
+def moved(column: Tensor, device: torch.device | str) -> Tensor:
+    """A column on `device`; integers become int64, bools and floats stay what they are."""
+    column = column.to(device)
+    plain = column.dtype == torch.bool or column.dtype.is_floating_point
+    return column if plain else column.long()
 
-    A task is a frozen dataclass; its fields are its options. `vocab` and `classes` are the numbers
-    of input and answer ids; `causal` says that position t is answerable from inputs ≤ t. `version`
-    rises whenever a row changes.
+
+Rule = Callable[[Tensor], Tensor]
+"""A trivial rule: answers [B, T] to inputs [B, T]."""
+Check = tuple[Tensor, Tensor]
+"""What a metric of a task's own gives: values [B, T] (bool or float) and where they count."""
+
+
+class Task(ABC):
+    """A question with a dial: rows of a given length, exact answers, strata of difficulty.
+
+    A task is a frozen dataclass; its fields are its options. `length` is the dial: the number of
+    positions T of a row, unless `positions` says otherwise. What a task states may depend on its
+    options:
+
+    version: rises whenever a row changes. vocab, classes: numbers of input and answer ids.
+    causal: position t is answerable from inputs ≤ t. reveals: a later input shows an answer, so
+    that a method which reads ahead would copy it. dials: the row axes that the stratified sampler
+    fills equally. metric: what chance, shortcut and ceiling speak of, and a summary shows. ceiling:
+    the best that can be reached. solved_by: who reaches it, as published. lengths: two lengths that
+    the contracts use, the shorter one small. examples: options, beside the defaults, under which
+    the contracts hold it.
     """
 
     name: ClassVar[str]
-    version: ClassVar[int]
+    version: int
     vocab: int
     classes: int
-    causal: ClassVar[bool]
-    ceiling: ClassVar[float] = 1.0
+    causal: bool
+    reveals: bool = False
+    ceiling: float = 1.0
+    metric: str = "token"
+    dials: tuple[str, ...] = ()
+    source: ClassVar[str] = ""
+    solved_by: ClassVar[str] = ""
+    lengths: ClassVar[tuple[int, int]] = (12, 40)
+    examples: ClassVar[tuple[Mapping[str, Any], ...]] = ({},)
+
+    # ---- rows --------------------------------------------------------------------------------
 
     @abstractmethod
     def sample(self, n: int, length: int, seed: int, split: Split) -> Batch:
@@ -99,39 +143,157 @@ class Task(ABC):
 
     @abstractmethod
     def label(self, inputs: Tensor) -> Tensor:
-        """Targets [B, T] recomputed from inputs [B, T] alone."""
+        """Targets [B, T] recomputed from inputs [B, T] alone; exact wherever they are scored."""
+
+    def require_length(self, length: int) -> None:
+        """Refuse a length that the task cannot fill, in one line.
+
+        Raises:
+            ValueError: what was expected, what came.
+        """
+        if length < 1:
+            raise ValueError(f"expected a length of at least 1, got {length}")
+
+    def positions(self, length: int) -> int:
+        """Positions T of a row of this length."""
+        return length
+
+    def form(self, causal: bool) -> Task | None:
+        """The task as a causal, or a non-causal, method may be asked it; None if it may not.
+
+        A causal method cannot answer where the answer needs the future, and one that reads ahead
+        must not be shown it. A task that can be asked in another way returns itself in that form:
+        with the same rows, if it can, so that methods of both kinds are compared on them.
+        """
+        barred = not self.causal if causal else self.reveals
+        return None if barred else self
+
+    # ---- levels ------------------------------------------------------------------------------
 
     @abstractmethod
     def chance(self, length: int) -> float:
-        """Expected token accuracy of the best answer that reads no more than its own token."""
+        """Expected `metric` of the best answer that reads no more than its own token."""
 
-    @abstractmethod
     def shortcut(self, length: int) -> float:
-        """Expected token accuracy of the strongest trivial rule on unstratified rows."""
+        """Expected `metric` of the strongest trivial rule on the sampler's rows.
+
+        Where no closed form is stated it is measured, on validation rows.
+        """
+        return max(self.chance(length), *measured_rules(self, length).values(), 0.0)
+
+    def rules(self) -> dict[str, Rule]:
+        """The task's trivial rules by name; the bench adds the majority class to every task's."""
+        return {}
+
+    # ---- metrics and names -------------------------------------------------------------------
+
+    def checks(self, batch: Batch, answers: Tensor) -> dict[str, Check]:
+        """Further token-level checks of answers [B, T]: name -> (correct, scored), bool [B, T]."""
+        return {}
+
+    def measures(self, batch: Batch, logits: Tensor) -> dict[str, Check]:
+        """Further quantities of logits [B, T, V]: name -> (value, scored), float and bool."""
+        return {}
 
     def stratum_name(self, axis: str, stratum: int) -> str:
         """A short name of one stratum of `axis`, for tables."""
         return f"{axis} {stratum}"
 
-    def checks(self, batch: Batch, answers: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
-        """Further token-level checks of answers [B, T]: name -> (correct, scored), bool [B, T]."""
-        return {}
+    def input_name(self, token: int) -> str:
+        """How an input id is written."""
+        return str(token)
+
+    def answer_name(self, token: int) -> str:
+        """How an answer id is written."""
+        return self.input_name(token)
+
+    def show(self, batch: Batch, row: int) -> str:
+        """A row that a person can check: inputs, answers where scored, strata."""
+        inputs = [self.input_name(token) for token in batch.inputs[row].tolist()]
+        answers = [
+            self.answer_name(token) if scored else "."
+            for token, scored in zip(
+                batch.targets[row].tolist(), batch.mask[row].tolist(), strict=True
+            )
+        ]
+        return side_by_side({"inputs": inputs, "answers": answers})
+
+    # ---- options -----------------------------------------------------------------------------
 
     def options(self) -> dict[str, Any]:
-        """The options as plain values."""
-        return asdict(self)  # type: ignore[call-overload]
+        """The options as plain values; one that came `later` is left out at its default.
+
+        So a trial planned before the option existed keeps its id.
+        """
+        values = {f.name: getattr(self, f.name) for f in fields(self)}  # type: ignore[arg-type]
+        defaults = {f.name: f.default for f in fields(self) if f.metadata.get("later")}  # type: ignore[arg-type]
+        return {
+            name: value
+            for name, value in values.items()
+            if name not in defaults or value != defaults[name]
+        }
 
     @classmethod
     def option_names(cls) -> list[str]:
-        """The names that `options` holds and the constructor takes."""
+        """The names that `options` may hold and the constructor takes."""
         return [field.name for field in fields(cls)]  # type: ignore[arg-type]
 
 
-def require_sizes(n: int, length: int, split: str, minimum: int = 1) -> None:
-    """Refuse sizes and splits that no task can fill, in one clear line."""
+@functools.lru_cache(maxsize=256)
+def measured_rules(task: Task, length: int) -> dict[str, float]:
+    """The task's `metric` of each of its rules, on MEASURED_ROWS validation rows."""
+    batch = task.sample(MEASURED_ROWS, length, FROZEN, "validation").to("cpu")
+    return {
+        name: scored_share(task, batch, rule(batch.inputs)) for name, rule in task.rules().items()
+    }
+
+
+def scored_share(task: Task, batch: Batch, answers: Tensor) -> float:
+    """The task's `metric` of answers [B, T]: `token`, or one of its checks."""
+    if task.metric == "token":
+        right, scored = answers == batch.targets, batch.mask
+    elif task.metric == "sequence":
+        right = ((answers == batch.targets) | ~batch.mask).all(1)
+        scored = torch.ones_like(right)
+    else:
+        right, scored = task.checks(batch, answers)[task.metric]
+    return float((right & scored).sum() / scored.sum())
+
+
+def require_sizes(task: Task, n: int, length: int, split: str) -> None:
+    """Refuse sizes and splits that the task cannot fill, in one clear line."""
     if split not in SPLITS:
         raise ValueError(f"no split {split!r}. Known: {', '.join(SPLITS)}")
-    if length < minimum:
-        raise ValueError(f"expected a length of at least {minimum}, got {length}")
     if n < 0:
         raise ValueError(f"expected a number of rows ≥ 0, got {n}")
+    task.require_length(length)
+
+
+def require_known(what: str, value: str, known: tuple[str, ...]) -> None:
+    """Refuse a name that is not one of the known ones."""
+    if value not in known:
+        raise ValueError(f"no {what} {value!r}. Known: {', '.join(known)}")
+
+
+def key_parts(task: Task, seed: int, split: str, length: int) -> tuple[object, ...]:
+    """What the rows of a split depend on, beside their number."""
+    options = sorted(task.options().items())
+    return (task.name, task.version, options, split, seed, length)
+
+
+def final_only(mask: Tensor) -> Tensor:
+    """The last True of every row alone, [B, T]."""
+    last = mask.long().flip(1).argmax(1)
+    kept = torch.zeros_like(mask)
+    kept.scatter_(1, (mask.shape[1] - 1 - last)[:, None], True)
+    return kept & mask
+
+
+def side_by_side(lines: Mapping[str, list[str]]) -> str:
+    """Named lines of short words, in columns."""
+    wide = max((len(word) for line in lines.values() for word in line), default=1)
+    label = max(map(len, lines))
+    return "\n".join(
+        f"{name:{label}}  " + " ".join(f"{word:>{wide}}" for word in line)
+        for name, line in lines.items()
+    )
