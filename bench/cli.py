@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .arena import DEFAULT_RESULTS, Arena, open_arena
+from .data import batch_hash
 from .errors import Misuse
 from .listing import methods_table, presets_table, tasks_table
 from .plan import Request
 from .registry import load_registry
-from .run import batch_hash
 from .seeds import FROZEN
 from .tables import FORMATS, Table
 
@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     planned = argparse.ArgumentParser(add_help=False)
     planned.add_argument(
-        "--preset", default="quick", help="smoke, quick, anchors, small, paper or a file"
+        "--preset", default="quick", help="a name (closedloop list presets) or a .toml file"
     )
     planned.add_argument("--methods", default="", help="a,b,…")
     planned.add_argument("--tasks", default="", help="a,b,…")
@@ -58,11 +58,14 @@ def parser() -> argparse.ArgumentParser:
     listed.add_argument("what", nargs="?", choices=("methods", "tasks", "presets"))
     shown = add("show", show_rows)
     shown.add_argument("task")
-    shown.add_argument("--length", type=int, default=16)
+    shown.add_argument("--length", type=int, help="default: a small one of the task's")
     shown.add_argument("--rows", type=int, default=4)
     shown.add_argument("--seed", type=int, default=FROZEN)
     shown.add_argument("--split", default="test", choices=("train", "validation", "test"))
     shown.add_argument("--set", action="append", default=[], metavar="TASK.KEY=VALUE")
+    shown.add_argument(
+        "--stratum", action="append", default=[], metavar="AXIS=STRATUM", help="repeatable"
+    )
     add("plan", print_plan, planned)
     tabled = add("table", print_table, planned)
     tabled.add_argument("name", nargs="?", help="a table's name; default: all of them")
@@ -107,8 +110,9 @@ def list_entries(arguments: argparse.Namespace) -> None:
 
 
 def show_rows(arguments: argparse.Namespace) -> None:
-    """example rows of a task: inputs, targets, mask, strata"""
+    """example rows of a task: boards as boards, words as words, with answers and strata"""
     from .plan import parse_settings, task_options
+    from .showing import row_text, shown_rows
 
     registry = load_registry(arguments.plugin)
     registry.require("task", [arguments.task])
@@ -116,25 +120,17 @@ def show_rows(arguments: argparse.Namespace) -> None:
     for target in settings:
         if target != arguments.task:
             raise Misuse(f"expected --set {arguments.task}.key=value, got target {target!r}")
+    if arguments.rows < 1:
+        raise Misuse(f"expected --rows of at least 1, got {arguments.rows}")
     _, options = task_options(arguments.task, settings.get(arguments.task, {}), registry)
     task = registry.task(arguments.task)(**options)
-    try:
-        batch = task.sample(arguments.rows, arguments.length, arguments.seed, arguments.split)
-    except ValueError as error:
-        raise Misuse(str(error)) from error
-    print(f"{arguments.task}, {arguments.split} split, length {arguments.length}; mask: ^ scored")
+    length = task.lengths[1] if arguments.length is None else arguments.length
+    place = (arguments.rows, length, arguments.seed, arguments.split)
+    batch = shown_rows(task, *place, arguments.stratum)
+    print(f"{arguments.task}, {arguments.split} split, length {length}")
     for row in range(len(batch)):
-        words = [batch.inputs[row].tolist(), batch.targets[row].tolist()]
-        wide = max(len(str(value)) for line in words for value in line)
-        marks = ["^" if scored else "." for scored in batch.mask[row].tolist()]
-        for label, line in (("inputs", words[0]), ("targets", words[1]), ("mask", marks)):
-            print(f"  {label:8}" + " ".join(f"{value!s:>{wide}}" for value in line))
-        for axis, column in batch.strata.items():
-            values = column[row]
-            names = sorted({int(value) for value in values.flatten()})
-            print(f"  {axis:8}" + ", ".join(task.stratum_name(axis, value) for value in names))
-        print()
-    print(f"SHA-256 of these {len(batch)} rows: {batch_hash(batch)}")
+        print(f"\n{row_text(task, batch, row)}")
+    print(f"\nSHA-256 of these {len(batch)} rows: {batch_hash(batch)}")
 
 
 def print_plan(arguments: argparse.Namespace) -> None:

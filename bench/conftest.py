@@ -16,7 +16,8 @@ from closedloop.bench.plan import Request
 
 ARENA = pytest.StashKey[Arena]()
 TRIAL = "trial"
-SUMMARY = ("token", "sequence", "prefix", "refinement", "costs", "failures")
+SUMMARY = ("overview", "token", "sequence", "prefix", "refinement", "costs", "failures")
+OVERVIEW, MANY = ("overview", "failures"), 4
 
 
 def comma(text: str) -> list[str]:
@@ -245,5 +246,10 @@ def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:  #
 
 
 def summary_tables(tables: list) -> Iterator:
-    """The tables that fit a terminal; all of them are in the files."""
-    return (table for table in tables if table.name.rpartition("-")[2] in SUMMARY)
+    """The tables that fit a terminal; all of them are in the files.
+
+    With an overview of several tasks, that and what failed; else everything but the strata.
+    """
+    kinds = [table.name.rpartition("-")[2] for table in tables]
+    wanted = OVERVIEW if kinds.count("token") > MANY else SUMMARY
+    return (table for table, kind in zip(tables, kinds, strict=True) if kind in wanted)

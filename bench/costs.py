@@ -27,6 +27,7 @@ from ..tasks.task import Batch
 
 COUNTED_ROWS = 2
 COUNTED_STEPS = 8
+COUNTED_LENGTHS = 4
 TIMED_ROWS = 32
 REPEATS = 3
 
@@ -59,19 +60,30 @@ def without_fused_recurrence() -> Iterator[None]:
         torch.backends.mkldnn.enabled = before
 
 
-def training_flops(model: Method, batch: Batch) -> float:
+def training_flops(model: Method, parts: Sequence[Batch]) -> float:
     """FLOPs of a training step, forward and backward, per row.
 
     The mean over COUNTED_STEPS updates spread over the training, since schedules and random loop
-    counts make updates differ.
+    counts make updates differ, and over COUNTED_LENGTHS of the parts, spread over their lengths.
     """
     twin = copy.deepcopy(model).cpu().train()
+    spread = parts if len(parts) <= COUNTED_LENGTHS else evenly(parts, COUNTED_LENGTHS)
+    return statistics.fmean(step_flops(twin, part) for part in spread)
+
+
+def step_flops(twin: Method, batch: Batch) -> float:
+    """FLOPs of a training step per row of this batch, mean over the schedules."""
     rows = batch.rows(slice(COUNTED_ROWS)).to("cpu")
     total = 0
     for step in range(1, 2 * COUNTED_STEPS, 2):
         place = Progress(step, 2 * COUNTED_STEPS + 1, 0)
         total += count_flops(lambda place=place: twin.loss(rows, place).total.backward())  # type: ignore[misc]
     return total / COUNTED_STEPS / len(rows)
+
+
+def evenly(parts: Sequence[Batch], count: int) -> list[Batch]:
+    """The middle one of each of `count` equal stretches."""
+    return [parts[(2 * i + 1) * len(parts) // (2 * count)] for i in range(count)]
 
 
 def answering_flops(model: Method, batch: Batch, budgets: Sequence[int]) -> dict[str, float]:

@@ -9,11 +9,13 @@ from typing import Any
 import pandas as pd
 import torch
 
-from ..methods.method import Progress, Sizes, build
+from ..methods.method import Progress, build
 from ..tasks.task import Batch
 from .arena import Arena
 from .costs import training_flops
+from .data import form_of
 from .errors import one_line
+from .run import sizes_of
 from .tables import Table, engineering
 from .trial import Trial
 
@@ -28,7 +30,7 @@ def estimate_table(arena: Arena, trials: Sequence[Trial]) -> Table:
     """
     groups: dict[tuple[str, str, int], list[Trial]] = {}
     for trial in trials:
-        groups.setdefault((trial.task, trial.row, trial.length), []).append(trial)
+        groups.setdefault((trial.question, trial.row, trial.length), []).append(trial)
     rows, total = [], 0.0
     for (task, method, length), members in sorted(groups.items()):
         done = sum(arena.store.path(trial.id).is_file() for trial in members)
@@ -68,11 +70,12 @@ def measure(arena: Arena, trial: Trial) -> tuple[float, float]:
     """Count and time a step on PROBE_ROWS rows."""
     task = arena.registry.task(trial.task)(**trial.task_options)
     method = arena.registry.method(trial.method)
-    sizes = Sizes(task.vocab, task.classes, max(trial.test_lengths))
-    model: Any = build(method, method.Config(**trial.method_options), sizes, 0)
-    model = model.to(arena.settings.device)
-    batch: Batch = task.sample(min(PROBE_ROWS, trial.train["batch"]), trial.length, 0, "train")
-    flops = training_flops(model, batch)
+    task = form_of(task, method, trial)
+    config = method.Config(**trial.method_options)
+    model: Any = build(method, config, sizes_of(task, trial), 0).to(arena.settings.device)
+    middle = trial.trained_on[len(trial.trained_on) // 2]
+    batch: Batch = task.sample(min(PROBE_ROWS, trial.train["batch"]), middle, 0, "train")
+    flops = training_flops(model, [batch])
     rows = trial.train["rows"] // trial.train["batch"] * trial.train["batch"]
     rows *= trial.train["epochs"]
     threads = torch.get_num_threads()

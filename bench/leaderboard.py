@@ -2,101 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from .levels import forms, level_rows
+from .overview import overview_tables
 from .registry import Registry
 from .side_tables import cost_table, failure_table, refinement_table
 from .stats import seed_interval
 from .tables import Table, cell, tidy
 from .trial import OK, Record, Trial
+from .view import View, extrapolation, in_length
 
-SHARES = {
-    "token": "Token accuracy, %",
-    "sequence": "Whole-sequence accuracy, %",
-    "transition": "Transition accuracy, %",
-}
-PREFIX = "Solved prefix, tokens before the first error"
-
-
-@dataclass(frozen=True)
-class View:
-    """What a table shows: some trials of one task, their scores, and test lengths as columns."""
-
-    name: str
-    title: str
-    trials: Sequence[Trial]
-    records: Sequence[Record]
-    scores: pd.DataFrame
-    lengths: Sequence[int]
-    registry: Registry
+EFFECTIVE = 0.9
+"""A test length counts as solved from this share of the task's metric on."""
 
 
 def leaderboard(
     trials: Sequence[Trial], records: Sequence[Record], registry: Registry
 ) -> list[Table]:
     """Every table of the leaderboard: accuracies by length, costs, and what did not finish."""
-    frame, tables = tidy(records), []
-    for task in sorted({trial.task for trial in trials}):
-        of_task = [trial for trial in trials if trial.task == task]
-        seen = [record for record in records if record.trial.task == task]
-        view = in_length(task, of_task, seen, frame, registry)
-        tables += [score_table(view, metric) for metric in shown_metrics(view)]
-        for trained in sorted({trial.length for trial in of_task if len(trial.test_lengths) > 1}):
-            further = extrapolation(task, trained, of_task, seen, frame, registry)
-            tables += [score_table(further, metric) for metric in ("token", "sequence")]
-        if (view.scores["iterations"] > 0).any():
-            tables.append(refinement_table(task, of_task, view.scores))
-        tables.append(cost_table(task, of_task, seen))
+    frame = tidy(records)
+    tables = overview_tables(trials, records, frame, registry)
+    for task in sorted({trial.question for trial in trials}):
+        of_task = [trial for trial in trials if trial.question == task]
+        seen = [record for record in records if record.trial.question == task]
+        tables += task_tables(task, of_task, seen, frame, registry)
     failures = [record for record in records if record.status not in (OK,)]
     if failures:
         tables.append(failure_table(failures))
     return tables
 
 
-def in_length(
+def task_tables(
     task: str,
     trials: Sequence[Trial],
     records: Sequence[Record],
     frame: pd.DataFrame,
     registry: Registry,
-) -> View:
-    """Every trial of the task, tested at the length it was trained at."""
-    scores = frame[(frame["task"] == task) & (frame["length"] == frame["trained_length"])]
-    lengths = sorted({trial.length for trial in trials})
-    return View(task, task, trials, records, scores, lengths, registry)
-
-
-def extrapolation(
-    task: str,
-    trained: int,
-    trials: Sequence[Trial],
-    records: Sequence[Record],
-    frame: pd.DataFrame,
-    registry: Registry,
-) -> View:
-    """The trials of one training length, tested at theirs and beyond."""
-    chosen = [trial for trial in trials if trial.length == trained]
-    seen = [record for record in records if record.trial.length == trained]
-    scores = frame[(frame["task"] == task) & (frame["trained_length"] == trained)]
-    lengths = sorted({length for trial in chosen for length in trial.test_lengths})
-    title = f"{task}, trained at L={trained}"
-    return View(f"{task}-from-{trained}", title, chosen, seen, scores, lengths, registry)
-
-
-def shown_metrics(view: View) -> list[str]:
-    """The accuracies that the view has, then the solved prefix."""
-    present = set(view.scores["metric"])
-    shares = [metric for metric in SHARES if metric in ("token", "sequence") or metric in present]
-    return [*shares, "prefix"]
+) -> list[Table]:
+    """The tables of one task."""
+    view = in_length(task, trials, records, frame, registry)
+    tables = [score_table(view, metric) for metric in view.metrics()]
+    own = view.task.metric if view.task else "token"
+    for trained in sorted({trial.length for trial in trials if len(trial.test_lengths) > 1}):
+        further = extrapolation(task, trained, trials, records, frame, registry)
+        tables += [
+            effective_table(further, metric) if metric == own else score_table(further, metric)
+            for metric in dict.fromkeys((own, "token", "sequence"))
+        ]
+    if (view.scores["iterations"] > 0).any():
+        tables.append(refinement_table(task, trials, view.scores))
+    return [*tables, cost_table(task, trials, records)]
 
 
 def score_table(view: View, metric: str) -> Table:
     """Methods and budgets by lengths: mean over seeds with its 95 % interval."""
-    share, trials = metric in SHARES, view.trials
+    share, trials = view.is_share(metric), view.trials
     scores = view.scores[view.scores["metric"] == metric]
     values = scores["sum"] / scores["n"] * (100 if share else 1)
     grouped = values.groupby([scores["method"], scores["iterations"], scores["length"]])
@@ -108,17 +74,46 @@ def score_table(view: View, metric: str) -> Table:
             texts = []
             for length in view.lengths:
                 found = cells.get((method, budget, length), [])
-                texts.append(cell(seed_interval(found, 0, 100 if share else length), share))
+                texts.append(cell(seed_interval(found, 0, 100 if share else np.inf), share))
             rows.append([method, budget, *texts, counts])
-    if metric == "token":
-        rows += level_rows(trials, view.lengths, view.registry)
+    rows += level_rows(view, metric)
     columns = ["method", "K", *(f"L={length}" for length in view.lengths), "trials"]
-    frame = pd.DataFrame(rows, columns=columns)
-    lacking = {trial.row: is_not(trial, view.registry) for trial in trials}
+    frame = with_promises(pd.DataFrame(rows, columns=columns), view)
+    title = f"{view.title}: {view.metric_title(metric)}"
+    return Table(f"leaderboard-{view.name}-{metric}", title, frame, notes(view))
+
+
+def effective_table(view: View, metric: str) -> Table:
+    """Methods and budgets by lengths, with the longest length at which a seed still scores 90 %."""
+    table = score_table(view, metric)
+    scores = view.scores[view.scores["metric"] == metric]
+    passed = scores[scores["sum"] >= EFFECTIVE * scores["n"]]
+    keys = ["method", "iterations", "seed"]
+    longest = passed.groupby(keys)["length"].max()
+    seeds = scores.groupby(keys).size().index
+    effective = longest.reindex(seeds, fill_value=0).groupby(level=[0, 1])
+    told = {key: spread(list(group)) for key, group in effective}
+    frame = table.frame.copy()
+    pairs = zip(frame["method"], frame["K"], strict=True)
+    title = f"L at ≥ {100 * EFFECTIVE:.0f} %"
+    frame.insert(2 + len(view.lengths), title, [told.get(pair, "") for pair in pairs])
+    note = f"{title}: the longest test length at which a seed scores that, median [least, greatest]"
+    return replace(table, frame=frame, notes=(*table.notes, note))
+
+
+def spread(values: Sequence[float]) -> str:
+    """Median [least, greatest], or the one value where all agree."""
+    middle = f"{float(np.median(values)):g}"
+    low, high = min(values), max(values)
+    return middle if low == high else f"{middle} [{low:g}, {high:g}]"
+
+
+def with_promises(frame: pd.DataFrame, view: View) -> pd.DataFrame:
+    """The frame with a column of what rows declare not to be, if any does."""
+    lacking = {trial.row: is_not(trial, view.registry) for trial in view.trials}
     if any(lacking.values()):
         frame["is not"] = [lacking.get(row, "") for row in frame["method"]]
-    title = f"{view.title}: {SHARES.get(metric, PREFIX)}"
-    return Table(f"leaderboard-{view.name}-{metric}", title, frame, notes(trials))
+    return frame
 
 
 PROMISES = {
@@ -139,17 +134,20 @@ def is_not(trial: Trial, registry: Registry) -> str:
     return ", ".join(word for name, word in PROMISES.items() if not getattr(method, name))
 
 
-def notes(trials: Sequence[Trial]) -> tuple[str, ...]:
+def notes(view: View) -> tuple[str, ...]:
     """What a reader must know to read the numbers."""
+    trials = view.trials
     seeds = len({trial.seed for trial in trials})
     presets = ", ".join(sorted({trial.preset for trial in trials}))
-    told = (
+    told = [
         f"Mean over seeds [95 % t interval]; preset {presets}, {seeds} seed(s) planned; K is the "
         "iteration budget at test time; trials: with scores / planned; is not: what the method "
-        "declares it is not",
-    )
-    own = own_recipes(trials)
-    return (*told, f"Recipes differ: {own}") if own else told
+        "declares it is not"
+    ]
+    own, asked = own_recipes(trials), forms(view.records)
+    told += [f"Recipes differ: {own}"] if own else []
+    told += [f"Asked in another form: {asked}"] if asked else []
+    return tuple(told)
 
 
 def own_recipes(trials: Sequence[Trial]) -> str:
@@ -171,21 +169,3 @@ def standing(method: str, trials: Sequence[Trial], records: Sequence[Record]) ->
     planned = sum(trial.row == method for trial in trials)
     scored = sum(record.trial.row == method and record.status == OK for record in records)
     return f"{scored}/{planned}"
-
-
-def level_rows(
-    trials: Sequence[Trial], lengths: Sequence[int], registry: Registry
-) -> list[list[str]]:
-    """The task's own levels: chance and the strongest trivial rule."""
-    try:
-        task = registry.task(trials[0].task)(**trials[0].task_options)
-    except ImportError:
-        return []
-    levels: list[tuple[str, Callable[[int], float]]] = [
-        ("(shortcut)", task.shortcut),
-        ("(chance)", task.chance),
-    ]
-    return [
-        [name, "", *(f"{100 * level(length):.2f}" for length in lengths), ""]
-        for name, level in levels
-    ]

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from ..methods.method import Method, Sizes, build
+from ..tasks.task import Task
 from . import costs
 from .plan import base_of, method_options
 from .preset import load_preset, preset_names
@@ -45,20 +46,35 @@ def size_of(
     model = build(method, method.Config(**options), Sizes(task.vocab, task.classes, length), seed=0)
     batch, budget = task.sample(2, length, FROZEN, "train").to("cpu"), model.trained_iterations
     answering = costs.answering_flops(model, batch, [budget])[str(budget)]
-    flops = (costs.training_flops(model, batch) / length, answering)
+    flops = (costs.training_flops(model, [batch]) / length, answering)
     return sum(weight.numel() for weight in model.parameters()), budget, flops
 
 
 def tasks_table(registry: Registry, preset: str) -> Table:
-    """The tasks with what they declare, at length 32."""
+    """The tasks with what they declare and their levels, at a small length of each."""
     rows = []
     for name in sorted(registry.tasks):
         task = registry.task(name)()
-        levels = [f"{100 * level(32):.2f}" for level in (task.chance, task.shortcut)]
-        axes = ", ".join(task.sample(1, 32, FROZEN, "test").strata)
-        rows.append([name, task.vocab, task.classes, yes(task.causal), axes, *levels])
-    columns = ["task", "vocab", "classes", "causal", "axes", "chance, %", "shortcut, %"]
-    return Table("tasks", "Tasks (levels at L=32)", pd.DataFrame(rows, columns=columns))
+        length = task.lengths[1]
+        strata = task.sample(1, length, FROZEN, "test").strata
+        axes = ", ".join(f"{axis}*" if axis in task.dials else axis for axis in strata)
+        levels = (task.chance(length), task.shortcut(length), task.ceiling)
+        shares = [f"{100 * level:.2f}" for level in levels]
+        head = [name, length, task.vocab, task.classes, causality(task), axes, task.metric]
+        rows.append([*head, *shares, task.solved_by])
+    columns = ["task", "L", "vocab", "classes", "causal", "axes", "metric"]
+    columns += ["chance, %", "shortcut, %", "ceiling, %", "solved by"]
+    note = (
+        "Default options. Axes with a star: filled equally by the stratified sampler. Levels are "
+        "of the metric; causal: yes, no (a causal method sees the row first, then answers), or "
+        "only (answers stand later in the row; a method that reads ahead is asked the last one)"
+    )
+    return Table("tasks", "Tasks", pd.DataFrame(rows, columns=columns), (note,))
+
+
+def causality(task: Task) -> str:
+    """`yes`, `no`, or `only` where later inputs show answers."""
+    return "only" if task.reveals else yes(task.causal)
 
 
 def presets_table(registry: Registry, preset: str) -> Table:

@@ -10,9 +10,8 @@ from typing import Any
 from .errors import Misuse, unknown
 from .preset import EVALUATE, TRAIN, Preset, coerce, load_preset, protocol
 from .registry import Registry
+from .task_plan import planned_tasks
 from .trial import Trial
-
-TASK_AXES = ("lengths", "extrapolate")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +37,6 @@ def plan(request: Request, registry: Registry) -> list[Trial]:
     methods = list(dict.fromkeys(request.methods or preset.methods))
     tasks = list(dict.fromkeys(request.tasks or preset.tasks))
     bases = {name: base_of(name, preset, registry) for name in methods}
-    registry.require("task", tasks)
     for row in sorted(preset.named() - {*preset.methods, *registry.variants}):
         registry.require("method", [row])
     refuse_unknown_targets(settings, methods, tasks)
@@ -56,16 +54,30 @@ def plan(request: Request, registry: Registry) -> list[Trial]:
             train=protocol("train", TRAIN, preset.training(row, method["method"]), settings),
             evaluate=evaluate,
         )
-        for task in planned_tasks(tasks, preset, request, settings, registry)
+        for task in planned_tasks(tasks, preset, request.lengths, settings, registry)
         for method in planned_methods(bases, preset, settings, registry)
         for row in [method["variant"] or method["method"]]
-        if request.lengths or preset.wants(row, task["length"])
+        if request.lengths
+        or preset.wants(row, task["task_variant"] or task["task"], task["length"])
         for seed in range(seeds)
     ]
     if not trials:
-        lengths = {row: list(preset.only[row]) for row in methods if row in preset.only}
+        lengths = {row: preset.only[row] for row in methods if row in preset.only}
         raise Misuse(f"nothing to run: preset {preset.name} runs {lengths}; ask for --lengths")
+    for trial in trials:
+        require_batches(trial)
     return sorted(trials, key=lambda trial: trial.name)
+
+
+def require_batches(trial: Trial) -> None:
+    """Refuse a training range with less than a batch of rows for every length."""
+    lengths, rows = len(trial.trained_on), trial.train["rows"]
+    if rows // lengths < trial.train["batch"]:
+        least = lengths * trial.train["batch"]
+        raise Misuse(
+            f"expected train.rows ≥ {least} for the {lengths} training lengths of "
+            f"{trial.question}, got {rows}"
+        )
 
 
 def parse_settings(settings: Iterable[str]) -> dict[str, dict[str, Any]]:
@@ -91,59 +103,6 @@ def refuse_unknown_targets(
     for target in settings:
         if target not in {*methods, *tasks, "train", "evaluate"}:
             raise unknown("--set target", target, [*methods, *tasks, "train", "evaluate"])
-
-
-def planned_tasks(
-    names: Sequence[str],
-    preset: Preset,
-    request: Request,
-    settings: Mapping[str, Mapping[str, Any]],
-    registry: Registry,
-) -> list[dict[str, Any]]:
-    """The task fields of the trials: one entry a task and length."""
-    planned = []
-    for name in names:
-        given = {**preset.tasks.get(name, {}), **settings.get(name, {})}
-        lengths = request.lengths or given.pop("lengths", None) or first_lengths(preset)
-        given.pop("lengths", None)
-        further = given.pop("extrapolate", [])
-        version, options = task_options(name, given, registry)
-        for length in dict.fromkeys(lengths):
-            if type(length) is not int or length < 1:
-                raise Misuse(f"expected lengths of at least 1, got {length!r}")
-            planned.append(
-                {
-                    "task": name,
-                    "task_version": version,
-                    "task_options": options,
-                    "length": length,
-                    "test_lengths": (length, *(k for k in further if k > length)),
-                }
-            )
-    return planned
-
-
-def first_lengths(preset: Preset) -> list[int]:
-    """The lengths of a preset's first task, for tasks that it does not name."""
-    return next(iter(preset.tasks.values()))["lengths"]
-
-
-def task_options(
-    name: str, given: Mapping[str, Any], registry: Registry
-) -> tuple[int, dict[str, Any]]:
-    """Version and complete options of a task; as given where its plug-in did not import."""
-    try:
-        task = registry.task(name)
-    except ImportError:
-        return 0, dict(given)
-    known = task.option_names()
-    for key in given:
-        if key not in known:
-            raise unknown(f"option of {name}", key, [*known, *TASK_AXES])
-    try:
-        return task.version, task(**given).options()
-    except (TypeError, ValueError) as error:
-        raise Misuse(f"task {name}: {error}") from error
 
 
 def base_of(name: str, preset: Preset, registry: Registry) -> tuple[str, dict[str, Any]]:

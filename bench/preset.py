@@ -30,7 +30,8 @@ EVALUATE: dict[str, type] = {"rows": int, "batch": int, "iterations": list}
 class Preset:
     """A preset file as read: version, seeds and the tables of presets/*.toml.
 
-    only: row -> the lengths at which it runs; a row that is not named runs at all of them.
+    only: row -> the lengths at which it runs, or task -> lengths, and then at no other task; a row
+    that is not named runs everywhere.
     in_length: rows that are not tested beyond the length that they were trained at.
     recipes: row -> what its training has other values for, such as its published learning rate.
     """
@@ -43,7 +44,7 @@ class Preset:
     evaluate: Mapping[str, Any]
     tasks: Mapping[str, Mapping[str, Any]]
     methods: Mapping[str, Mapping[str, Any]]
-    only: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    only: Mapping[str, Sequence[int] | Mapping[str, Sequence[int]]] = field(default_factory=dict)
     in_length: Sequence[str] = ()
     recipes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -51,9 +52,10 @@ class Preset:
         """The rows that `only`, `in_length` and `recipes` speak of."""
         return {*self.only, *self.in_length, *self.recipes}
 
-    def wants(self, row: str, length: int) -> bool:
-        """Whether the preset runs this row at this length."""
-        return row not in self.only or length in self.only[row]
+    def wants(self, row: str, task: str, length: int) -> bool:
+        """Whether the preset runs this row on this task at this length."""
+        chosen = self.only.get(row, [length])
+        return length in (chosen.get(task, ()) if isinstance(chosen, Mapping) else chosen)
 
     def training(self, row: str, method: str) -> dict[str, Any]:
         """The train table of a row, with the recipe of its method and its own.

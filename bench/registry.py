@@ -22,6 +22,7 @@ from typing import Any
 from ..methods import METHODS, VARIANTS
 from ..methods.method import Method
 from ..tasks import TASKS
+from ..tasks import VARIANTS as TASK_VARIANTS
 from ..tasks.task import Task
 from .errors import Misuse, one_line, unknown
 
@@ -32,13 +33,16 @@ Target = str | type
 class Registry:
     """The tables as this session sees them; `origins` names the plug-in behind a name.
 
-    variants: row name -> (method, the options that make the row).
+    variants: row name -> (method, the options that make the row); task_variants likewise.
     """
 
     methods: dict[str, Target] = field(default_factory=lambda: dict(METHODS))
     tasks: dict[str, Target] = field(default_factory=lambda: dict(TASKS))
     variants: dict[str, tuple[str, Mapping[str, Any]]] = field(
         default_factory=lambda: dict(VARIANTS)
+    )
+    task_variants: dict[str, tuple[str, Mapping[str, Any]]] = field(
+        default_factory=lambda: dict(TASK_VARIANTS)
     )
     origins: dict[str, dict[str, str]] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
@@ -70,21 +74,26 @@ class Registry:
 
     def require(self, kind: str, names: Iterable[str]) -> None:
         """Refuse names that nobody offers, unless a plug-in that did not import may."""
-        table = self.methods if kind == "method" else self.tasks
+        table, variants = self._tables(kind)
         for name in names:
             if name not in table and not self.broken:
-                raise unknown(kind, name, [*table, *(self.variants if kind == "method" else ())])
+                raise unknown(kind, name, [*table, *variants])
 
     def add(self, kind: str, entries: Mapping[str, Target], origin: dict[str, str]) -> None:
         """Add a plug-in's entries."""
-        table = self.methods if kind == "method" else self.tasks
+        table, variants = self._tables(kind)
         for name, target in entries.items():
-            if name in table or (kind == "method" and name in self.variants):
+            if name in table or name in variants:
                 raise Misuse(
                     f"the {kind} name {name!r} of {origin['plugin']} is taken: give it another one"
                 )
             table[name] = target
             self.origins[name] = origin
+
+    def _tables(self, kind: str) -> tuple[dict[str, Target], Mapping[str, Any]]:
+        if kind == "method":
+            return self.methods, self.variants
+        return self.tasks, self.task_variants
 
 
 def load_registry(plugins: Iterable[str] = ()) -> Registry:

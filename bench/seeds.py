@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import hashlib
 
+from ..tasks.task import FROZEN
 from .trial import Trial, canonical
 
-FROZEN = 0
-"""The seed of every test and validation split."""
+__all__ = ["FROZEN", "data_seed", "derive", "initial_seed", "noise_seed"]
 
 
 def derive(purpose: str, *axes: object) -> int:

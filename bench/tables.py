@@ -63,7 +63,7 @@ def tidy(records: Iterable[Record], axes: Sequence[str] | None = ("all",)) -> pd
         if record.status != OK:
             continue
         trial = record.trial
-        head = [trial.id, trial.task, trial.row, trial.length, trial.seed]
+        head = [trial.id, trial.question, trial.row, trial.length, trial.seed]
         rows += [head + row for row in record.metrics if wanted is None or row[axis] in wanted]
     columns = ["trial_id", "task", "method", "trained_length", "seed", *METRIC_COLUMNS]
     return pd.DataFrame(rows, columns=columns)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,21 +65,24 @@ class State:
 
 
 class Trainer:
-    """One training run; `run` leaves the best weights in the model."""
+    """One training run; `run` leaves the best weights in the model.
+
+    rows are the training rows, a part for every length; a batch is of one part.
+    """
 
     def __init__(
         self,
         model: Method,
-        rows: Batch,
+        rows: Sequence[Batch],
         validation: Batch,
         protocol: Mapping[str, Any],
         data_seed: int,
         noise_seed: int,
     ) -> None:
-        self.model, self.rows, self.validation = model, rows, validation
+        self.model, self.parts, self.validation = model, rows, validation
         self.protocol, self.data_seed, self.noise_seed = protocol, data_seed, noise_seed
         self.device = next(model.parameters()).device
-        self.per_epoch = len(rows) // protocol["batch"]
+        self.per_epoch = sum(len(part) // protocol["batch"] for part in rows)
         self.steps = self.per_epoch * protocol["epochs"]
         self.optimizer = torch.optim.AdamW(
             model.parameters(),
@@ -87,7 +90,7 @@ class Trainer:
             weight_decay=protocol["weight_decay"],
         )
         self.state, self.best = State(), weights_of(model)
-        self._epoch, self._order = -1, torch.empty(0, dtype=torch.int64)
+        self._epoch, self._order = -1, list[tuple[int, Tensor]]()
 
     def run(self, watch: Watch, checkpoint: Path, every_seconds: float) -> State:
         """Train from the checkpoint, if there is one, to the end."""
@@ -120,10 +123,22 @@ class Trainer:
         """The rows of an update: every epoch a fresh order, a function of its number."""
         epoch, place = divmod(step, self.per_epoch)
         if epoch != self._epoch:
-            generator = torch.Generator().manual_seed(derive("order", self.data_seed, epoch))
-            self._epoch, self._order = epoch, torch.randperm(len(self.rows), generator=generator)
-        size = self.protocol["batch"]
-        return self.rows.rows(self._order[place * size : (place + 1) * size]).to(self.device)
+            self._epoch, self._order = epoch, self.order(epoch)
+        part, index = self._order[place]
+        return self.parts[part].rows(index).to(self.device)
+
+    def order(self, epoch: int) -> list[tuple[int, Tensor]]:
+        """The batches of an epoch, as (part, row numbers): every row once, of one part a batch."""
+        size, batches = self.protocol["batch"], []
+        for number, part in enumerate(self.parts):
+            axes = (number,) if number else ()
+            order = permutation(len(part), "order", self.data_seed, epoch, *axes)
+            whole = order[: len(part) // size * size]
+            batches += [(number, index) for index in whole.split(size)] if len(whole) else []
+        if len(self.parts) == 1:
+            return batches
+        shuffled = permutation(len(batches), "parts", self.data_seed, epoch)
+        return [batches[i] for i in shuffled.tolist()]
 
     def update(self) -> float:
         """One step of AdamW; returns the loss.
@@ -214,6 +229,13 @@ def nested(values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
         part, _, rest = name.partition("/")
         parts.setdefault(part, {})[rest] = value
     return parts
+
+
+def permutation(count: int, *axes: object) -> Tensor:
+    """A permutation of count numbers, a function of the axes."""
+    purpose, *rest = axes
+    generator = torch.Generator().manual_seed(derive(str(purpose), *rest))
+    return torch.randperm(count, generator=generator)
 
 
 def token_nats(logits: Tensor, targets: Tensor) -> Tensor:

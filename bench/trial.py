@@ -29,6 +29,9 @@ class Trial:
     Every value is plain (JSON); the options are complete, so that a changed default is another
     trial. `train` and `evaluate` are the preset's protocol (presets/*.toml). `variant` names the
     row in the tables where it is not the method's own name: the method under other options.
+    `train_lengths`, where there are any, are what it trains on, `length` the longest of them; the
+    training rows are divided among them. `task_variant` names the task in the tables where it is
+    under other options.
     """
 
     task: str
@@ -45,16 +48,19 @@ class Trial:
     train: Mapping[str, Any]
     evaluate: Mapping[str, Any]
     variant: str = ""
+    train_lengths: tuple[int, ...] = ()
+    task_variant: str = ""
 
     @functools.cached_property
     def id(self) -> str:
         """First 16 hex digits of the SHA-256 of the canonical JSON of all fields.
 
-        An empty variant is left out, so that naming variants changed no plain trial's id.
+        What came later is left out where it is empty, so that it changed no older trial's id.
         """
         values = {field.name: getattr(self, field.name) for field in fields(self)}
-        if not self.variant:
-            del values["variant"]
+        for name in ("variant", "train_lengths", "task_variant"):
+            if not values[name]:
+                del values[name]
         return hashlib.sha256(canonical(values).encode()).hexdigest()[:16]
 
     @property
@@ -63,9 +69,14 @@ class Trial:
         return self.variant or self.method
 
     @property
+    def question(self) -> str:
+        """The name of its task in the tables: the variant's, else the task's."""
+        return self.task_variant or self.task
+
+    @property
     def name(self) -> str:
         """A readable name, unique within a plan."""
-        return f"{self.task}-{self.row}-L{self.length}-s{self.seed}"
+        return f"{self.question}-{self.row}-L{self.length}-s{self.seed}"
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as JSON values."""
@@ -74,7 +85,13 @@ class Trial:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Trial:
         """The trial that `to_dict` described."""
-        return cls(**{**values, "test_lengths": tuple(values["test_lengths"])})
+        lengths = {k: tuple(values.get(k, ())) for k in ("test_lengths", "train_lengths")}
+        return cls(**{**values, **lengths})
+
+    @property
+    def trained_on(self) -> tuple[int, ...]:
+        """The lengths of its training rows."""
+        return self.train_lengths or (self.length,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,8 +99,9 @@ class Record:
     """All that is known of one trial's run.
 
     metrics: rows of METRIC_COLUMNS, raw counts and sums, so that intervals and pools can be
-    recomputed. curves: training curves by name. costs: parameters, FLOPs, seconds, bytes. data:
-    SHA-256 of the test rows and their overlap with the training rows, by length. weights: SHA-256
+    recomputed. curves: training curves by name. costs: parameters, FLOPs, seconds, bytes. data, by
+    length: SHA-256 of the test rows, their overlap with the training rows, the options in which the
+    task's form for the method differs, and what trivial rules score on them. weights: SHA-256
     of the scored weights, which tells whether two variants answer from the same ones.
     """
 

@@ -19,3 +19,17 @@ TASKS: dict[str, str] = {
     "copy": "closedloop.tasks.copy:Copy",
     "bucket_sort": "closedloop.tasks.bucket_sort:BucketSort",
 }
+
+VARIANTS: dict[str, tuple[str, dict[str, bool | int | float | str]]] = {
+    "parity-stratified": ("parity", {"sampler": "stratified"}),
+    "group_word-s3": ("group_word", {"group": "S3"}),
+    "group_word-z60": ("group_word", {"group": "Z60"}),
+    "group_word-a4xz5": ("group_word", {"group": "A4xZ5"}),
+    "group_word-a5": ("group_word", {"group": "A5"}),
+    "group_word-swaps": ("group_word", {"swaps": True}),
+    "mod_arith-brackets": ("mod_arith", {"brackets": True}),
+    "flipflop-nexttoken": ("flipflop", {"variant": "nexttoken"}),
+    "addition-unaligned": ("addition", {"layout": "unaligned"}),
+    "ca_steps-life": ("ca_steps", {"rule": "life", "width": 256}),
+}
+"""Lines of their own made of a task and options: name -> (task, options)."""

@@ -14,7 +14,7 @@ from torch import Tensor
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[str, ...] = get_args(Split)
 
-SAMPLERS = ("stratified", "natural")
+SAMPLERS = ("natural", "stratified")
 SUPERVISIONS = ("dense", "final")
 FROZEN = 0
 """The seed of every test and validation split."""
@@ -27,9 +27,10 @@ class Batch:
     """B rows of T positions, with the answers in a channel of their own.
 
     inputs and targets are [B, T] class ids of any integer dtype, mask is [B, T] bool (True where
-    scored); a target that is not scored is some class id too, 0 unless the task says more. strata holds one column per difficulty axis: [B] for an axis of the row, [B, T] for an
-    axis of the position; a stratum is a small non-negative id. extra [B, …] holds what the task's
-    own metrics need beside the rows, and no method reads.
+    scored); a target that is not scored is some class id too, 0 unless the task says more. strata
+    holds one column per difficulty axis: [B] for an axis of the row, [B, T] for an axis of the
+    position; a stratum is a small non-negative id. extra [B, …] holds what the task's own metrics
+    need beside the rows, and no method reads.
 
     Raises:
         ValueError: a shape or dtype breaks the above.
@@ -110,7 +111,8 @@ class Task(ABC):
     causal: position t is answerable from inputs ≤ t. reveals: a later input shows an answer, so
     that a method which reads ahead would copy it. dials: the row axes that the stratified sampler
     fills equally. metric: what chance, shortcut and ceiling speak of, and a summary shows. ceiling:
-    the best that can be reached. solved_by: who reaches it, as published. lengths: two lengths that
+    the best that can be reached. titles: how the task's own metrics are called; a share's title
+    ends in %. solved_by: who reaches it, as published. lengths: two lengths that
     the contracts use, the shorter one small. examples: options, beside the defaults, under which
     the contracts hold it.
     """
@@ -124,6 +126,7 @@ class Task(ABC):
     ceiling: float = 1.0
     metric: str = "token"
     dials: tuple[str, ...] = ()
+    titles: ClassVar[Mapping[str, str]] = {}
     source: ClassVar[str] = ""
     solved_by: ClassVar[str] = ""
     lengths: ClassVar[tuple[int, int]] = (12, 40)

@@ -62,6 +62,30 @@ def test_settings_reach_methods_tasks_and_the_protocol() -> None:
     assert trial.train["epochs"] == 1 and trial.evaluate["iterations"] == [0, 2]
 
 
+def test_a_task_may_train_on_a_range_of_lengths_it_can_fill() -> None:
+    """Up to the trial's length; a trial without a range has the id it always had."""
+    plain, ranged = trials(), trials(settings=["parity.train_from=3"])
+    assert {t.trained_on for t in plain} == {(8,), (16,)}
+    assert {t.trained_on for t in ranged} == {tuple(range(3, 9)), tuple(range(3, 17))}
+    assert not {t.id for t in plain} & {t.id for t in ranged}
+    assert "train_lengths" not in canonical({k: v for k, v in plain[0].to_dict().items() if v})
+    assert Trial.from_dict(ranged[0].to_dict()).id == ranged[0].id
+    found = trials(tasks=["mod_arith"], lengths=[9], settings=["mod_arith.train_from=2"])
+    assert {t.trained_on for t in found} == {(3, 5, 7, 9)}
+
+
+def test_a_task_that_the_preset_does_not_name_is_planned_at_lengths_it_can_fill() -> None:
+    assert {t.length for t in trials(tasks=["sudoku"])} == set(Registry().task("sudoku").lengths)
+    assert {t.length for t in trials(tasks=["even_pairs"])} == {8, 16}
+
+
+def test_a_row_may_be_kept_to_some_tasks(tmp_path) -> None:
+    text = VARIED + "[tasks.copy]\nlengths = [9]\n[only]\neqt-long = {copy = [9]}\n"
+    places = {(t.row, t.task, t.length) for t in varied(tmp_path, text)}
+    assert ("eqt-long", "copy", 9) in places and ("eqt-long", "parity", 8) not in places
+    assert {("eqt", "copy", 9), ("eqt", "parity", 8)} <= places
+
+
 def test_preset_sizes_go_to_the_methods_that_have_them() -> None:
     by_method = {trial.method: trial.method_options for trial in trials()}
     sizes = load_preset("smoke").sizes
@@ -90,6 +114,9 @@ def test_every_preset_plans(name: str) -> None:
         ({"settings": ["train.batch=9999"]}, "expected train.batch ≤ train.rows"),
         ({"settings": ["evaluate.iterations=[-1]"]}, "integers ≥ 0"),
         ({"settings": ["evaluate.iterations=[8, 8]"]}, "without repeats, got [8, 8]"),
+        ({"tasks": ["sudoku"], "lengths": [25]}, "task sudoku: expected a length of 16, 36 or 81"),
+        ({"settings": ["parity.train_from=0"]}, "parity.train_from as an integer of at least 1"),
+        ({"settings": ["parity.lenghts=[8]"]}, "no option of parity 'lenghts'. Did you mean"),
         ({"lengths": [0]}, "expected lengths of at least 1, got 0"),
         ({"seeds": 0}, "expected at least 1 seed, got 0"),
     ],

@@ -4,6 +4,7 @@ import math
 import shutil
 import subprocess
 
+import pandas as pd
 import pytest
 import torch
 from scipy import stats
@@ -11,11 +12,13 @@ from scipy import stats
 from closedloop.bench.arena import open_arena
 from closedloop.bench.cli import main
 from closedloop.bench.costs import answering_flops, count_flops
-from closedloop.bench.leaderboard import leaderboard
-from closedloop.bench.plan import Request
+from closedloop.bench.leaderboard import effective_table, leaderboard
+from closedloop.bench.levels import strongest_rule
+from closedloop.bench.plan import Request, plan
 from closedloop.bench.registry import Registry
 from closedloop.bench.stats import seed_interval
 from closedloop.bench.tables import FORMATS, engineering, tidy
+from closedloop.bench.view import View
 from closedloop.methods.method import Sizes, build
 from closedloop.tasks.parity import Parity
 
@@ -116,7 +119,11 @@ def test_the_leaderboard_shows_every_planned_method_and_level(arena) -> None:
     tables = {table.name: table for table in arena.tables()}
     token = tables["leaderboard-parity-token"].frame
     assert list(token.columns) == ["method", "K", "L=8", "L=16", "trials"]
-    assert list(token["method"]) == [*["eqt"] * 3, "gru", "transformer", "(shortcut)", "(chance)"]
+    rules = ["(rule: latest nonzero)", "(rule: majority)"]
+    methods = [*["eqt"] * 3, "gru", "transformer"]
+    assert list(token["method"]) == [*methods, *rules, "(shortcut)", "(chance)"]
+    sequence = tables["leaderboard-parity-sequence"].frame
+    assert list(sequence["method"]) == [*methods, *rules]
     assert set(token["trials"][:5]) == {"4/4"}
     assert "failures" not in tables
 
@@ -135,10 +142,40 @@ def test_lengths_beyond_the_trained_one_have_a_table_of_their_own(tmp_path) -> N
     tables = {table.name: table.frame for table in found.tables()}
     assert list(tables["leaderboard-parity-token"].columns) == ["method", "K", "L=8", "trials"]
     beyond = tables["leaderboard-parity-from-8-token"]
-    assert list(beyond.columns) == ["method", "K", "L=8", "L=12", "L=24", "trials"]
+    effective = "L at ≥ 90 %"
+    assert list(beyond.columns) == ["method", "K", "L=8", "L=12", "L=24", effective, "trials"]
+    assert list(beyond[effective][:2]) == ["0", "0"] and beyond[effective][2] == ""
     frame = tidy(found.records())
     row = frame[(frame["method"] == "gru") & (frame["length"] == 24) & (frame["metric"] == "token")]
     assert beyond["L=24"][0] == f"{100 * row['sum'].iloc[0] / row['n'].iloc[0]:.2f}"
+
+
+def test_rules_in_a_record_are_what_they_score_on_its_test_rows(arena) -> None:
+    record = next(r for r in arena.records() if r.trial.length == 8)
+    test = Parity().sample(64, 8, 0, "test").to("cpu")
+    (rule,) = Parity().rules().values()
+    right = rule(test.inputs) == test.targets
+    rows = {tuple(row[:3]): row[3:] for row in record.data["8"]["rules"]["latest nonzero"]}
+    assert rows["all", 0, "token"] == [64 * 8, int(right.sum())]
+    assert rows["all", 0, "sequence"] == [64, int(right.all(1).sum())]
+    name, share = strongest_rule([record], 8, "token")
+    assert name == "latest nonzero" and share == pytest.approx(float(right.double().mean()))
+
+
+def test_the_effective_length_is_the_longest_that_a_seed_solves() -> None:
+    """Lengths 8, 12, 24 with shares 1, .8, .95 of one seed and 1, .85, .5 of another: 24 and 8."""
+    scores = pd.DataFrame(
+        [
+            ["gru", 0, seed, length, "token", 100, round(100 * share)]
+            for seed, shares in enumerate([(1, 0.8, 0.95), (1, 0.85, 0.5)])
+            for length, share in zip((8, 12, 24), shares, strict=True)
+        ],
+        columns=["method", "iterations", "seed", "length", "metric", "n", "sum"],
+    )
+    trials = plan(Request(preset="smoke", methods=["gru"], lengths=[8], seeds=2), Registry())
+    view = View("parity", "parity", trials, [], scores, [8, 12, 24], Registry())
+    frame = effective_table(view, "token").frame
+    assert frame["L at ≥ 90 %"][0] == "16 [8, 24]"
 
 
 def test_a_table_tells_what_a_method_is_not(arena) -> None:
@@ -215,6 +252,11 @@ def test_the_command_lists_shows_plans_tabulates_and_tells(arena, capsys) -> Non
     [
         ["table", "nothing", "--preset", "smoke"],
         ["show", "party"],
+        ["show", "parity", "--stratum", "density"],
+        ["show", "parity", "--stratum", "dense=1"],
+        ["show", "parity", "--stratum", "density=7/8"],
+        ["show", "parity", "--rows", "0"],
+        ["show", "sudoku", "--length", "25"],
         ["show", "parity", "--length", "0"],
         ["status", "--methods", "etq"],
     ],

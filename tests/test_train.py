@@ -53,7 +53,7 @@ def trial_of(name: str) -> Trial:
     version, options = method_options(name, {}, SIZES, Registry())
     return Trial(
         task="parity",
-        task_version=Parity.version,
+        task_version=Parity().version,
         task_options=Parity().options(),
         method=name,
         method_version=version,
@@ -79,7 +79,7 @@ def trainer_of(name: str, seed: int = 1, model: Method | None = None, **protocol
     train = task.sample(int(found["rows"]), LENGTH, data_seed(trial), "train")
     validation = task.sample(int(found["validation_rows"]), LENGTH, 0, "validation")
     model = model or model_of(name, seed)
-    return Trainer(model, train, validation, found, data_seed(trial), noise_seed(trial))
+    return Trainer(model, [train], validation, found, data_seed(trial), noise_seed(trial))
 
 
 def assert_same(one: Trainer, state: State, other: Trainer, other_state: State) -> None:
@@ -224,12 +224,30 @@ def test_all_methods_of_a_seed_see_the_same_rows_in_the_same_order(tmp_path: Pat
         assert all(torch.equal(a, b) for a, b in zip(first, other, strict=True))
 
 
+def test_a_range_of_lengths_is_trained_in_batches_of_one_length_each() -> None:
+    """Every whole batch of every part once an epoch, the parts mixed, another order each time."""
+    parts = [Parity().sample(20, length, 1, "train") for length in (3, 5, 8)]
+    validation = Parity().sample(16, 8, 0, "validation")
+    protocol = {**PROTOCOL, "batch": 8, "epochs": 2}
+    trainer = Trainer(model_of("gru"), parts, validation, protocol, 5, 6)
+    assert trainer.per_epoch == 6 and trainer.steps == 12
+    orders = [[trainer.batch(step).inputs for step in range(start, start + 6)] for start in (0, 6)]
+    widths = [[rows.shape[1] for rows in order] for order in orders]
+    assert all(sorted(seen) == [3, 3, 5, 5, 8, 8] for seen in widths)
+    assert widths[0] != sorted(widths[0]) or widths[1] != sorted(widths[1])
+    known = {length: parts[i].inputs.tolist() for i, length in enumerate((3, 5, 8))}
+    for order in orders:
+        assert all(row in known[rows.shape[1]] for rows in order for row in rows.tolist())
+    again = Trainer(model_of("gru"), parts, validation, protocol, 5, 6)
+    assert all(torch.equal(again.batch(s).inputs, orders[0][s]) for s in range(6))
+
+
 def test_an_epoch_shows_every_row_once_and_the_next_one_in_another_order() -> None:
     trainer = trainer_of("gru")
     epochs = [
         torch.cat([trainer.batch(step).inputs for step in range(start, start + trainer.per_epoch)])
         for start in (0, trainer.per_epoch)
     ]
-    expected = sorted(trainer.rows.inputs.tolist())
+    expected = sorted(trainer.parts[0].inputs.tolist())
     assert all(sorted(rows.tolist()) == expected for rows in epochs)
     assert not torch.equal(*epochs)

@@ -1,0 +1,88 @@
+"""Task by method: one line a task and length, one column a method, at the trained budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from .levels import forms, strongest_rule
+from .registry import Registry
+from .stats import seed_interval
+from .tables import Table, cell
+from .trial import Record, Trial
+from .view import View, in_length
+
+NOTE = (
+    "Mean over seeds [95 % t interval], tested at the trained length, at the budget of training; "
+    "rule: the strongest trivial rule on the same rows"
+)
+
+
+def overview_tables(
+    trials: Sequence[Trial], records: Sequence[Record], frame: pd.DataFrame, registry: Registry
+) -> list[Table]:
+    """The tasks' own metrics in one table, whole-sequence accuracy in the other."""
+    views = [
+        in_length(
+            task,
+            [trial for trial in trials if trial.question == task],
+            [record for record in records if record.trial.question == task],
+            frame,
+            registry,
+        )
+        for task in sorted({trial.question for trial in trials})
+    ]
+    if len(views) < 2:
+        return []
+    methods = sorted({trial.row for trial in trials})
+    return [overview(views, methods, own) for own in (True, False)]
+
+
+def overview(views: Sequence[View], methods: Sequence[str], own: bool) -> Table:
+    """One of the two tables."""
+    rows = [line for view in views for line in lines(view, methods, own)]
+    levels = ["chance", "rule"] if own else ["rule"]
+    columns = ["task", "L", "metric", *levels, *methods] if own else ["task", "L", "rule", *methods]
+    asked = [f"{view.name}: {told}" for view in views if (told := forms(view.records))]
+    notes = (NOTE, *([f"Asked in another form: {'; '.join(asked)}"] if asked else []))
+    title = "Tasks: each by its own metric, %" if own else "Tasks: whole-sequence accuracy, %"
+    name = "overview" if own else "sequence-overview"
+    return Table(f"leaderboard-{name}", title, pd.DataFrame(rows, columns=columns), notes)
+
+
+def lines(view: View, methods: Sequence[str], own: bool) -> list[list[str]]:
+    """The lines of one task, one for every length that was trained."""
+    task = view.task
+    metric = (task.metric if task else "token") if own else "sequence"
+    found = []
+    for length in view.lengths:
+        seen = [record for record in view.records if record.trial.length == length]
+        best = strongest_rule(seen, length, metric)
+        rule = f"{100 * best[1]:.2f} ({best[0]})" if best else "-"
+        levels = [f"{100 * task.chance(length):.2f}" if task else "-", rule] if own else [rule]
+        head = [view.name, str(length), *([metric] if own else []), *levels]
+        found.append([*head, *(score(view, seen, method, length, metric) for method in methods)])
+    return found
+
+
+def score(view: View, seen: Sequence[Record], row: str, length: int, metric: str) -> str:
+    """Mean and interval of a row at its trained budget, or what became of it."""
+    mine = [record for record in seen if record.trial.row == row]
+    scores = view.scores[
+        (view.scores["method"] == row)
+        & (view.scores["length"] == length)
+        & (view.scores["metric"] == metric)
+    ]
+    if scores.empty:
+        return ", ".join(sorted({record.status for record in mine})) or "-"
+    budget = trained_budget(mine, sorted(scores["iterations"].unique()))
+    at = scores[scores["iterations"] == budget]
+    return cell(seed_interval(list(100 * at["sum"] / at["n"]), 0, 100), True)
+
+
+def trained_budget(records: Sequence[Record], budgets: Sequence[int]) -> int:
+    """The scored budget that is nearest to the trained one from below, else the least."""
+    told = [record.costs.get("trained_iterations", 0) for record in records]
+    trained = max(told, default=0)
+    return max((k for k in budgets if k <= trained), default=budgets[0])

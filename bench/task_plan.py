@@ -1,0 +1,133 @@
+"""From a preset's tasks to the task fields of its trials: options, lengths, training ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..tasks.task import Task
+from .errors import Misuse, unknown
+from .preset import Preset
+from .registry import Registry
+
+TASK_AXES = ("lengths", "train_from", "extrapolate")
+
+
+def planned_tasks(
+    names: Sequence[str],
+    preset: Preset,
+    wanted: Sequence[int],
+    settings: Mapping[str, Mapping[str, Any]],
+    registry: Registry,
+) -> list[dict[str, Any]]:
+    """The task fields of the trials: one entry a task and length."""
+    planned = []
+    for name in names:
+        base, given = task_base(name, preset, registry)
+        given = {**given, **settings.get(name, {})}
+        axes = {axis: given.pop(axis) for axis in TASK_AXES if axis in given}
+        version, options = task_options(base, given, registry)
+        task = task_of(base, options, registry)
+        lengths = wanted or axes.get("lengths") or own_lengths(task, preset)
+        further, least = axes.get("extrapolate", []), axes.get("train_from")
+        for length in dict.fromkeys(lengths):
+            tests = (length, *(k for k in further if type(k) is not int or k > length))
+            for size in tests:
+                require_fit(name, task, size)
+            planned.append(
+                {
+                    "task": base,
+                    "task_variant": "" if name == base else name,
+                    "task_version": version,
+                    "task_options": options,
+                    "length": length,
+                    "test_lengths": tests,
+                    "train_lengths": training_lengths(name, task, least, length),
+                }
+            )
+    return planned
+
+
+def task_base(name: str, preset: Preset, registry: Registry) -> tuple[str, dict[str, Any]]:
+    """The task behind a line of the tables, and the options and axes that the line is made of.
+
+    A line is a task of the registry, a variant of the registry, or a preset's `of = "TASK"`.
+
+    Raises:
+        Misuse: nobody offers the name.
+    """
+    given = dict(preset.tasks.get(name, {}))
+    task, options = registry.task_variants.get(name, (name, {}))
+    if "of" in given:
+        if name in registry.tasks or name in registry.task_variants:
+            raise Misuse(f"the name {name!r} of a preset's variant is taken: give it another one")
+        task = given.pop("of")
+    registry.require("task", [task])
+    return task, {**options, **given}
+
+
+def task_of(name: str, options: Mapping[str, Any], registry: Registry) -> Task | None:
+    """The task under its options; None where its plug-in did not import."""
+    try:
+        return registry.task(name)(**options)
+    except ImportError:
+        return None
+
+
+def require_fit(name: str, task: Task | None, length: Any) -> None:
+    """Refuse a length that the task cannot fill.
+
+    Raises:
+        Misuse: what was expected, what came.
+    """
+    if type(length) is not int or length < 1:
+        raise Misuse(f"expected lengths of at least 1, got {length!r}")
+    if task is None:
+        return
+    try:
+        task.require_length(length)
+    except ValueError as error:
+        raise Misuse(f"task {name}: {error}") from error
+
+
+def own_lengths(task: Task | None, preset: Preset) -> Sequence[int]:
+    """Lengths of a task that the preset does not name: its first task's, or the task's own two."""
+    lengths: Sequence[int] = next(iter(preset.tasks.values()))["lengths"]
+    return lengths if task is None or all(fits(task, n) for n in lengths) else task.lengths
+
+
+def fits(task: Task, length: int) -> bool:
+    """Whether the task can fill a length."""
+    try:
+        task.require_length(length)
+    except ValueError:
+        return False
+    return True
+
+
+def training_lengths(name: str, task: Task | None, least: Any, length: int) -> tuple[int, ...]:
+    """Every length from `least` to this one that the task can fill; () to train on it alone."""
+    if least is None or task is None:
+        return ()
+    if type(least) is not int or least < 1:
+        raise Misuse(f"expected {name}.train_from as an integer of at least 1, got {least!r}")
+    return tuple(n for n in range(min(least, length), length + 1) if fits(task, n))
+
+
+def task_options(
+    name: str, given: Mapping[str, Any], registry: Registry
+) -> tuple[int, dict[str, Any]]:
+    """Version and complete options of a task; as given where its plug-in did not import."""
+    try:
+        task = registry.task(name)
+    except ImportError:
+        return 0, dict(given)
+    known = task.option_names()
+    for key in given:
+        if key not in known:
+            raise unknown(f"option of {name}", key, [*known, *TASK_AXES])
+    try:
+        made = task(**given)
+        return made.version, made.options()
+    except (TypeError, ValueError) as error:
+        raise Misuse(f"task {name}: {error}") from error
