@@ -9,6 +9,7 @@ has finished. A block that does not read is made again. Files lie in `$CLOSEDLOO
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import functools
 import hashlib
@@ -134,11 +135,38 @@ def warn_once(folder: str, reason: str) -> None:
 
 
 def source_hash(make: Make) -> str:
-    """Eight hex digits of the generators' source: changed code makes a pool of its own."""
-    paths = {*Path(__file__).parent.glob("*.py")}
+    """Eight hex digits of the generator's source: changed code makes a pool of its own."""
+    paths = {Path(__file__)}
     with contextlib.suppress(TypeError, OSError):
-        paths.add(Path(inspect.getfile(inspect.unwrap(getattr(make, "func", make)))))
+        paths |= sources(Path(inspect.getfile(inspect.unwrap(getattr(make, "func", make)))))
     return sources_hash(tuple(sorted(paths)))
+
+
+def sources(path: Path) -> set[Path]:
+    """A module's file, with those that it imports from its folder or from `tasks`, and so on.
+
+    So that a change to another task leaves a pool as it is.
+    """
+    found, pending = set(), [path]
+    while pending:
+        path = pending.pop()
+        if path not in found and path.is_file():
+            found.add(path)
+            pending += imported(path)
+    return found
+
+
+@functools.lru_cache(maxsize=64)
+def imported(path: Path) -> tuple[Path, ...]:
+    """Where those modules would lie from which a file imports, by `.name` or `….tasks.name`."""
+    found, prefix = [], f"{__package__}."
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            if node.level == 1:
+                found.append(path.parent / f"{node.module}.py")
+            elif node.module.startswith(prefix):
+                found.append(Path(__file__).parent / f"{node.module.removeprefix(prefix)}.py")
+    return tuple(found)
 
 
 @functools.lru_cache(maxsize=16)
