@@ -109,7 +109,8 @@ class Task(ABC):
 
     version: rises whenever a row changes. vocab, classes: numbers of input and answer ids.
     causal: position t is answerable from inputs ≤ t. reveals: a later input shows an answer, so
-    that a method which reads ahead would copy it. dials: the row axes that the stratified sampler
+    that a method which reads ahead would copy it. next_token: the answer at t is input t + 1, which
+    the past makes likely and does not decide. dials: the row axes that the stratified sampler
     fills equally. metric: what chance, shortcut and ceiling speak of, and a summary shows. ceiling:
     the best that can be reached. titles: how the task's own metrics are called; a share's title
     ends in %. solved_by: who reaches it, as published. lengths: two lengths that
@@ -123,6 +124,7 @@ class Task(ABC):
     classes: int
     causal: bool
     reveals: bool = False
+    next_token: bool = False
     ceiling: float = 1.0
     metric: str = "token"
     dials: tuple[str, ...] = ()
