@@ -111,19 +111,22 @@ def list_entries(arguments: argparse.Namespace) -> None:
 
 def show_rows(arguments: argparse.Namespace) -> None:
     """example rows of a task: boards as boards, words as words, with answers and strata"""
-    from .plan import parse_settings, task_options
+    from .plan import parse_settings
     from .showing import row_text, shown_rows
+    from .task_plan import task_options
 
     registry = load_registry(arguments.plugin)
     registry.require("task", [arguments.task])
+    name, fixed = registry.task_variants.get(arguments.task, (arguments.task, {}))
     settings = parse_settings(arguments.set)
     for target in settings:
         if target != arguments.task:
             raise Misuse(f"expected --set {arguments.task}.key=value, got target {target!r}")
     if arguments.rows < 1:
         raise Misuse(f"expected --rows of at least 1, got {arguments.rows}")
-    _, options = task_options(arguments.task, settings.get(arguments.task, {}), registry)
-    task = registry.task(arguments.task)(**options)
+    given = {**fixed, **settings.get(arguments.task, {})}
+    _, options = task_options(name, given, registry)
+    task = registry.task(name)(**options)
     length = task.lengths[1] if arguments.length is None else arguments.length
     place = (arguments.rows, length, arguments.seed, arguments.split)
     batch = shown_rows(task, *place, arguments.stratum)

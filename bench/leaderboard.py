@@ -92,7 +92,7 @@ def effective_table(view: View, metric: str) -> Table:
     longest = passed.groupby(keys)["length"].max()
     seeds = scores.groupby(keys).size().index
     effective = longest.reindex(seeds, fill_value=0).groupby(level=[0, 1])
-    told = {key: spread(list(group)) for key, group in effective}
+    told: dict[Any, str] = {key: spread(list(group)) for key, group in effective}
     frame = table.frame.copy()
     pairs = zip(frame["method"], frame["K"], strict=True)
     title = f"L at ≥ {100 * EFFECTIVE:.0f} %"

@@ -76,7 +76,7 @@ class Registry:
         """Refuse names that nobody offers, unless a plug-in that did not import may."""
         table, variants = self._tables(kind)
         for name in names:
-            if name not in table and not self.broken:
+            if name not in {*table, *variants} and not self.broken:
                 raise unknown(kind, name, [*table, *variants])
 
     def add(self, kind: str, entries: Mapping[str, Target], origin: dict[str, str]) -> None:

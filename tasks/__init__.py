@@ -27,7 +27,7 @@ VARIANTS: dict[str, tuple[str, dict[str, bool | int | float | str]]] = {
     "group_word-a4xz5": ("group_word", {"group": "A4xZ5"}),
     "group_word-a5": ("group_word", {"group": "A5"}),
     "group_word-swaps": ("group_word", {"swaps": True}),
-    "mod_arith-brackets": ("mod_arith", {"brackets": True}),
+    "mod_arith-brackets": ("mod_arith", {"brackets": True, "supervision": "final"}),
     "flipflop-nexttoken": ("flipflop", {"variant": "nexttoken"}),
     "addition-unaligned": ("addition", {"layout": "unaligned"}),
     "ca_steps-life": ("ca_steps", {"rule": "life", "width": 256}),

@@ -123,7 +123,7 @@ class ICLL(Task):
         """The next token is the next input, unless the row ends at the question."""
         return self.supervision == "dense"
 
-    next_token = reveals  # type: ignore[assignment]
+    next_token = reveals
 
     def form(self, causal: bool) -> Task:
         """The final form for methods that read ahead."""

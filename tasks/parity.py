@@ -10,6 +10,7 @@ there is one bin, of natural rows.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -17,7 +18,8 @@ import torch
 from torch import Tensor
 
 from .counter import below, bits32, key_of, split, uniform, words
-from .sampling import cells, chosen, chunked, latest
+from .groups import cyclic, history, spread_counts, walk
+from .sampling import BINS, chunked, count_edges, counted_places, latest
 from .task import (
     SAMPLERS,
     SUPERVISIONS,
@@ -32,23 +34,6 @@ from .task import (
 )
 
 BANDS = 4  # quarters of the row, from the left
-BINS = 8  # of the ones count, from 16 positions on
-
-
-def count_edges(length: int) -> Tensor:
-    """Upper ends of the ones-count bins [bins]: bin j holds counts over edge j−1 up to edge j."""
-    if length < 16:
-        return torch.tensor([length])
-    return torch.tensor([2 * ((j * length) // 16) for j in range(1, BINS)] + [length])
-
-
-def counts_in_bins(rows: Tensor, bits: Tensor, length: int) -> Tensor:
-    """A count [R] for every row, the bins in turn and uniform within; bits [R] from `bits32`."""
-    edges = torch.cat([torch.zeros(1, dtype=torch.int64), count_edges(length)])
-    edges[-1] -= length % 2  # an odd length's last count would tip its bin
-    (bin,) = cells(rows, BINS)
-    low, high = edges[bin] + 1, edges[bin + 1]
-    return low + below(bits, high - low + 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +49,7 @@ class Parity(Task):
 
     name: ClassVar[str] = "parity"
     causal: ClassVar[bool] = True  # type: ignore[misc]
-    dials: ClassVar[tuple[str, ...]] = ("density",)  # type: ignore[misc]
+    titles: ClassVar = {"transition": "Transition accuracy, %"}
     source: ClassVar[str] = "Jafari and Anbarjafari 2025, arXiv:2511.21882v1, Eq. 44"
     solved_by: ClassVar[str] = "LSTM, GRU, linear recurrences with eigenvalues of −1"
     examples: ClassVar = (
@@ -90,7 +75,12 @@ class Parity(Task):
         """The numbers 0 … m−1."""
         return self.modulus
 
-    classes = vocab  # type: ignore[assignment]
+    classes = vocab
+
+    @property
+    def dials(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The density; natural rows are not spread, and a rare count of theirs tells its parity."""
+        return ("density",) if self.sampler == "stratified" else ()
 
     # ---- rows --------------------------------------------------------------------------------
 
@@ -144,7 +134,12 @@ class Parity(Task):
     # ---- levels and metrics ------------------------------------------------------------------
 
     def chance(self, length: int) -> float:
-        """A guess, 1/m; position 1 is its own answer, and is one of L where all are scored."""
+        """A guess, 1/m; position 1 is its own answer, and is one of L where all are scored.
+
+        On stratified test rows few may have come before, so that an early guess is better.
+        """
+        if self.sampler == "stratified" and length >= 16:
+            return best_guess(self.modulus, length, self.supervision == "final")
         free = 1 / length if self.supervision == "dense" else float(length == 1)
         return free + (1 - free) / self.modulus
 
@@ -165,12 +160,23 @@ class Parity(Task):
         """Transition: ŷ_t − ŷ_{t−1} = x_t from position 2 on: the update rule, slips apart."""
         if self.supervision == "final":
             return {}
-        step = (answers[:, 1:] - answers[:, :-1]) % self.modulus
+        step = answers.long().diff(dim=1) % self.modulus
         correct = torch.zeros_like(batch.mask)
         correct[:, 1:] = step == batch.inputs[:, 1:]
         scored = batch.mask.clone()
         scored[:, :1] = False
         return {"transition": (correct, scored)}
+
+
+@functools.lru_cache(maxsize=64)
+def best_guess(modulus: int, length: int, final: bool) -> float:
+    """Expected accuracy of the best guess from x_t and t on stratified rows."""
+    after = walk(cyclic(modulus), torch.arange(1, modulus), length)  # [L + 1, m]
+    guesses = [
+        float((resting @ after).max() + (moving @ after).max())
+        for resting, moving in history(spread_counts(length))  # the last position first
+    ]
+    return guesses[0] if final else sum(guesses) / len(guesses)
 
 
 def unpack(packed: Tensor, length: int) -> Tensor:
@@ -187,9 +193,3 @@ def dense_places(key: int, rows: Tensor, length: int) -> Tensor:
     """Places of a density drawn per row, p ~ U(0, 1), bool [R, T]."""
     draws = uniform(words(key, rows, length + 1))
     return draws[:, 1:] < draws[:, :1]
-
-
-def counted_places(key: int, rows: Tensor, length: int) -> Tensor:
-    """Places, as many as `counts_in_bins` says, without replacement, bool [R, T]."""
-    bits = bits32(key, rows, length + 1)
-    return chosen(bits[:, 1:], counts_in_bins(rows, bits[:, 0], length))

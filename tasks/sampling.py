@@ -7,10 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 from torch import Tensor
 
+from .counter import below, bits32
 from .task import Batch
 
 CHUNK = 4096
 """Rows made at once: their draws stay in the cache of a core."""
+BINS = 8
+"""Bins of a count of marked positions, from 16 positions on; below there is one."""
 
 
 def chunked(make: Callable[[Tensor], Batch], n: int) -> Batch:
@@ -63,6 +66,37 @@ def chosen(bits: Tensor, size: Tensor) -> Tensor:
         taken[t] = ((draws[t] * (length - t)) >> 32) < wanted
         wanted -= taken[t].long()
     return taken.T.contiguous()
+
+
+def count_edges(length: int) -> Tensor:
+    """Upper ends [bins] of the bins of a count: bin j holds counts over edge j−1 up to edge j."""
+    if length < 16:
+        return torch.tensor([length])
+    return torch.tensor([2 * ((j * length) // 16) for j in range(1, BINS)] + [length])
+
+
+def count_ends(length: int) -> tuple[Tensor, Tensor]:
+    """Least and greatest count [bins] that a bin's rows have: as many even counts as odd ones.
+
+    So a stratum does not tell the parity of its count; from 16 positions on.
+    """
+    high = count_edges(length)
+    low = torch.cat([torch.ones_like(high[:1]), high[:-1] + 1])
+    high[-1] -= length % 2  # an odd length's last count would tip its bin
+    return low, high
+
+
+def counts_in_bins(rows: Tensor, bits: Tensor, length: int) -> Tensor:
+    """A count [R] for every row, the bins in turn and uniform within; bits [R] from `bits32`."""
+    low, high = count_ends(length)
+    (bin,) = cells(rows, BINS)
+    return low[bin] + below(bits, (high - low + 1)[bin])
+
+
+def counted_places(key: int, rows: Tensor, length: int) -> Tensor:
+    """Places, as many as `counts_in_bins` says, without replacement, bool [R, T]."""
+    bits = bits32(key, rows, length + 1)
+    return chosen(bits[:, 1:], counts_in_bins(rows, bits[:, 0], length))
 
 
 def order(bits: Tensor) -> Tensor:

@@ -13,11 +13,14 @@ from closedloop.tasks import TASKS
 ROOT = Path(__file__).parents[1]
 
 
-def test_the_plug_in_of_the_readme_keeps_the_contracts(tmp_path) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    plugin = tmp_path / "bag.py"
+@pytest.mark.parametrize("kind, name", [("methods", "bag"), ("tasks", "earlier")])
+def test_the_plug_ins_of_the_readme_keep_the_contracts(tmp_path, kind: str, name: str) -> None:
+    codes = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (code,) = (code for code in codes if f"# {name}.py" in code)
+    plugin = tmp_path / f"{name}.py"
     plugin.write_text(code)
-    words = ["contracts", "--plugin", str(plugin), "--methods", "bag"]
+    words = ["contracts", "--plugin", str(plugin), f"--{kind}", name]
+    words += ["--tasks", "parity"] if kind == "methods" else ["--methods", "gru"]
     command = [sys.executable, "-m", "closedloop.bench.cli", *words]
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
