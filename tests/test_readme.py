@@ -9,6 +9,7 @@ import pytest
 
 from closedloop.methods import METHODS, VARIANTS
 from closedloop.tasks import TASKS
+from closedloop.tasks import VARIANTS as TASK_VARIANTS
 
 ROOT = Path(__file__).parents[1]
 
@@ -27,6 +28,6 @@ def test_the_plug_ins_of_the_readme_keep_the_contracts(tmp_path, kind: str, name
     assert " passed" in done.stdout
 
 
-@pytest.mark.parametrize("name", [*METHODS, *VARIANTS, *TASKS])
+@pytest.mark.parametrize("name", [*METHODS, *VARIANTS, *TASKS, *TASK_VARIANTS])
 def test_the_readme_names_every_entry(name: str) -> None:
     assert f"`{name}`" in (ROOT / "README.md").read_text()
