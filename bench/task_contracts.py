@@ -40,6 +40,7 @@ def test_rows_have_the_contract_s_shapes_and_ids(posed: Posed, split: Any) -> No
         assert batch.inputs.shape == (50, task.positions(length))
         assert 0 <= int(batch.inputs.min()) and int(batch.inputs.max()) < task.vocab
         assert bool(batch.mask.any(1).all())
+        assert len(task.sample(0, length, SEED, split)) == 0
         assert 0 <= int(batch.targets.min()) and int(batch.targets.max()) < task.classes
         for axis, column in batch.strata.items():
             assert bool((column >= 0).all()), axis

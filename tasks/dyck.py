@@ -20,6 +20,7 @@ none, changes nothing. Hewitt et al. 2020, arXiv:2010.07515, for the language; t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -66,6 +67,7 @@ class Dyck(Task):
     metric: ClassVar[str] = "closer"  # type: ignore[misc]
     dials: ClassVar[tuple[str, ...]] = ("height",)  # type: ignore[misc]
     source: ClassVar[str] = "Hewitt et al. 2020, arXiv:2010.07515"
+    titles: ClassVar[Mapping[str, str]] = {"closer": "Closers that leave a bracket open, %"}
     solved_by: ClassVar[str] = "Stack-RNN; at a bounded depth and trained lengths LSTM, transformer"
     lengths: ClassVar[tuple[int, int]] = (12, 32)
     examples: ClassVar = (

@@ -186,7 +186,7 @@ def unpack(packed: Tensor, length: int) -> Tensor:
     table = bits.to(torch.uint8).view(torch.int64).squeeze(1)  # eight bits in one word, [256]
     index = split(packed, torch.uint8, packed.shape[1] * 8).int()  # [n, 8 W]
     rows = table.index_select(0, index.flatten()).view(torch.uint8)
-    return rows.view(len(packed), -1)[:, :length]
+    return rows.view(len(packed), 64 * packed.shape[1])[:, :length]
 
 
 def dense_places(key: int, rows: Tensor, length: int) -> Tensor:

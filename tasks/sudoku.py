@@ -25,6 +25,7 @@ alone is a new solution also a new arrangement, but for one in millions.
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -64,6 +65,7 @@ class Sudoku(Task):
     classes: ClassVar[int] = 10  # type: ignore[misc]
     dials: ClassVar[tuple[str, ...]] = ("empties",)  # type: ignore[misc]
     source: ClassVar[str] = "Wang et al. 2025, arXiv:2506.21734 (9×9); boards drawn here"
+    titles: ClassVar[Mapping[str, str]] = {"legal": "Answers that no given contradicts, %"}
     solved_by: ClassVar[str] = "models that iterate; feed-forward ones fail on hard boards"
     lengths: ClassVar[tuple[int, int]] = (16, 36)
     examples: ClassVar = ({}, {"layout": "copy"}, {"boards": 48})
