@@ -16,7 +16,7 @@ TASKS: dict[str, str] = {
     "icll": "closedloop.tasks.icll:ICLL",
     "ca_steps": "closedloop.tasks.ca_steps:CASteps",
     "even_pairs": "closedloop.tasks.even_pairs:EvenPairs",
-    "copy": "closedloop.tasks.copy:Copy",
+    "copy": "closedloop.tasks.copying:Copy",
     "bucket_sort": "closedloop.tasks.bucket_sort:BucketSort",
 }
 

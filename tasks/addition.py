@@ -86,7 +86,7 @@ class Addition(Task):
         {},
         {"base": 10},
         {"layout": "unaligned"},
-        {"layout": "unaligned", "base": 3},
+        {"layout": "unaligned", "base": 20},
     )
 
     def __post_init__(self) -> None:
@@ -153,14 +153,14 @@ class Addition(Task):
 
     def write(self, pairs: Tensor) -> Tensor:
         """Inputs [R, T] of pairs of digits [R, n], in the layout."""
-        pairs = pairs.to(torch.uint8 if self.vocab <= 256 else torch.int16)
+        narrow = torch.uint8 if self.vocab <= 256 else torch.int16
         mark = torch.ones_like(pairs[:, :1])
         if self.aligned:
-            return torch.cat([pairs, mark * self.base**2], 1)
+            return torch.cat([pairs, mark * self.base**2], 1).to(narrow)
         left, right, base = pairs // self.base, pairs % self.base, self.base
         slots = torch.full_like(pairs, base + 2)
         row = [left, mark * base, right, mark * (base + 1), slots, mark * (base + 2)]
-        return torch.cat(row, 1)
+        return torch.cat(row, 1).to(narrow)
 
     def batch(self, inputs: Tensor) -> Batch:
         """Inputs with all that follows from them."""
@@ -203,7 +203,7 @@ class Addition(Task):
     # ---- levels and names --------------------------------------------------------------------
 
     def chance(self, length: int) -> float:
-        """A pair leaves two answers, the first pair one; a slot leaves b, the last slot two."""
+        """An even guess: a pair leaves two answers, the first one; a slot b, the last slot two."""
         if self.aligned:
             return 1 / length + (1 - 1 / length) / 2
         slots = length // 3

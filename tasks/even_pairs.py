@@ -93,7 +93,7 @@ class EvenPairs(Task):
         return targets
 
     def stratum_name(self, axis: str, stratum: int) -> str:
-        """`changes 3/8`: third bin of eight."""
+        """`changes 3/8`: third bin of eight, or the one bin of short rows."""
         return f"{axis} {stratum + 1}/{BINS}"
 
     # ---- levels ------------------------------------------------------------------------------

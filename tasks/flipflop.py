@@ -62,7 +62,6 @@ class FlipFlop(Task):
     vocab: ClassVar[int] = 6  # type: ignore[misc]
     classes: ClassVar[int] = 2  # type: ignore[misc]
     causal: ClassVar[bool] = True  # type: ignore[misc]
-    dials: ClassVar[tuple[str, ...]] = ("distance",)  # type: ignore[misc]
     source: ClassVar[str] = "Liu et al. 2023, arXiv:2306.00946v2, §3"
     solved_by: ClassVar[str] = "LSTM of one layer, exactly; transformers err now and then, far off"
     examples: ClassVar = (
@@ -71,6 +70,11 @@ class FlipFlop(Task):
         {"ignore": 0.1, "sampler": "natural", "supervision": "final"},
         {"ignore": 0.98, "variant": "nexttoken", "supervision": "final"},
     )
+
+    @property
+    def dials(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The distance, which natural rows leave to chance."""
+        return ("distance",) if self.sampler == "stratified" else ()
 
     def __post_init__(self) -> None:
         """Refuse unknown names and what is no probability; 1 and 1.0 are the same rows."""

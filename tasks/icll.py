@@ -15,8 +15,9 @@ Final, for all methods, on the same rows: the row is cut behind the asked symbol
 next is nowhere. The label must follow from the inputs, so it is what followed the latest time that
 the word so far began a word of the row: the state was the same, so that it is legal. Asked is the
 last symbol of the row where there is such a label. `legal` means what it does above; `token` asks
-for this one legal symbol. A row without such a symbol, which is rare from 24 tokens on, draws its
-words again, for both forms.
+for this one legal symbol. A row without such a symbol draws its words again, for both forms: that
+is rare (1 in 25 at the default's 24 tokens, none at 64), but at lengths under twice `longest` it
+makes words shorter than a plain walk's.
 
 Strata: states of the row; per position the words before it, the number of legal symbols and
 `entries`, the states that the current token can lead to: where it is one, the token alone tells the

@@ -11,8 +11,8 @@ A digit has depth 0. Stratified: depth exactly d, from `shallowest` to `depth` i
 of d operators one inside the other, in arguments of random places. How many arguments the d
 operators have is drawn uniformly, within what still fits; every other argument is a digit, and with
 probability 1/4, visited in random order, a natural expression of at most the depth left, where one
-fits. So no row is rejected, and any length from 3d + 1 on is filled. Natural: the generator of Long
-Range Arena, whose tree of `depth` (9 there: its max_depth of 10 counts the digits) has operators
+fits. So no row is rejected, any length from 3d + 1 on will do, and rows of a smaller depth are
+shorter: read a curve over depth together with `size`. Natural: the generator of Long Range Arena, whose tree of `depth` (9 there: its max_depth of 10 counts the digits) has operators
 with probability 1/4 where the depth allows, kept when it is longer than a quarter of the row: more
 than 500 of 2000.
 
@@ -91,7 +91,6 @@ class ListOps(Task):
     vocab: ClassVar[int] = 16  # type: ignore[misc]
     classes: ClassVar[int] = 10  # type: ignore[misc]
     causal: ClassVar[bool] = True  # type: ignore[misc]
-    dials: ClassVar[tuple[str, ...]] = ("depth",)  # type: ignore[misc]
     source: ClassVar[str] = "Nangia and Bowman 2018, arXiv:1804.06028; LRA, arXiv:2011.04006"
     solved_by: ClassVar[str] = "tree models; on LRA transformers reach about 36 %"
     lengths: ClassVar[tuple[int, int]] = (20, 40)
@@ -101,6 +100,11 @@ class ListOps(Task):
         {"depth": 5, "shallowest": 2},
         {"sampler": "natural", "supervision": "final"},
     )
+
+    @property
+    def dials(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The depth, which natural rows leave to chance."""
+        return ("depth",) if self.sampler == "stratified" else ()
 
     def __post_init__(self) -> None:
         """Refuse unknown names and depths out of order."""

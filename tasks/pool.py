@@ -114,6 +114,7 @@ def kept(path: Path, columns: Columns) -> Columns:
     try:
         with os.fdopen(handle, "wb") as file:
             torch.save(columns, file)
+        os.chmod(temporary, 0o644)  # a cache may be shared
         os.replace(temporary, path)
     except OSError as error:
         Path(temporary).unlink(missing_ok=True)
@@ -161,10 +162,11 @@ def imported(path: Path) -> tuple[Path, ...]:
     """Where those modules would lie from which a file imports, by `.name` or `….tasks.name`."""
     found, prefix = [], f"{__package__}."
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            if node.level == 1:
-                found.append(path.parent / f"{node.module}.py")
-            elif node.module.startswith(prefix):
+        if isinstance(node, ast.ImportFrom) and node.level == 1:
+            names = [node.module] if node.module else [alias.name for alias in node.names]
+            found += [path.parent / f"{name}.py" for name in names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            if node.module.startswith(prefix):
                 found.append(Path(__file__).parent / f"{node.module.removeprefix(prefix)}.py")
     return tuple(found)
 

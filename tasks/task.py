@@ -107,7 +107,10 @@ class Task(ABC):
 
     @abstractmethod
     def chance(self, length: int) -> float:
-        """Expected `metric` of the best answer that reads no more than its own token."""
+        """Expected `metric` of a guess among the answers that its own token leaves open.
+
+        What a sampler gives away beyond that, such as a commonest answer, is told by the rules.
+        """
 
     def shortcut(self, length: int) -> float:
         """Expected `metric` of the strongest trivial rule on the sampler's rows.

@@ -2,6 +2,7 @@
 
 import ast
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -57,6 +58,12 @@ def test_every_folder_of_code_is_packaged() -> None:
     )
     found = {".".join(("closedloop", *path.relative_to(ROOT).parent.parts)) for path in FILES}
     assert listed == found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_module_has_a_name_of_the_standard_library_s(path: Path) -> None:
+    """A script run from its folder would import it in the other's place (`copy`, `queue`, …)."""
+    assert path.stem not in sys.stdlib_module_names
 
 
 def test_presets_are_packaged() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from closedloop.bench.run import batch_hash
 from closedloop.tasks.bucket_sort import BucketSort, order_shares
-from closedloop.tasks.copy import Copy
+from closedloop.tasks.copying import Copy
 from closedloop.tasks.even_pairs import EvenPairs
 from closedloop.tasks.task import Task, scored_share
 
