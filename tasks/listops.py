@@ -13,8 +13,8 @@ operators have is drawn uniformly, within what still fits; every other argument 
 probability 1/4, visited in random order, a natural expression of at most the depth left, where one
 fits. So no row is rejected, any length from 3d + 1 on will do, and rows of a smaller depth are
 shorter: read a curve over depth together with `size`. Natural: the generator of Long Range Arena,
-whose tree of `depth` (9 there: its max_depth of 10 counts the digits) has operators with probability
-1/4 where the depth allows, kept when it is longer than a quarter of the row: more than 500 of 2000.
+whose tree of `depth` (9 there: its max_depth of 10 counts the digits) has operators with
+probability 1/4 where the depth allows, kept when over a quarter of the row: over 500 of 2000.
 
 Strata: depth, number of arguments of the outermost operator and number of tokens (doubling bins) of
 the row; at each `]` the depth of what it closes. Values of MIN are mostly 0 and of MAX 9, so that
