@@ -119,6 +119,11 @@ METHODS = {{
 """
 
 
+def hear_interrupts() -> None:
+    """Undo what a shell does to its background jobs, which ignore ctrl-C and pass that on."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Bench:
     """`python -m pytest bench/` with a tiny preset, in a folder of its own."""
 
@@ -144,6 +149,7 @@ class Bench:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=hear_interrupts,
         )
         self.started.append(process)
         return process
