@@ -96,8 +96,9 @@ def marked(data: Data, length: int) -> tuple[Batch, dict[str, Any]]:
         overlap = strata["seen"].float().mean().item()
     rows = Batch(test.inputs, test.targets, test.mask, strata, test.extra)
     rules = rule_metrics(data.task, test, data.train[-1])
+    levels = {"chance": data.task.chance(length), "shortcut": data.task.shortcut(length)}
     told = {"sha256": batch_hash(test), "overlap": overlap, "rows": len(test)}
-    return rows, {**told, "form": dict(data.form), "rules": rules}
+    return rows, {**told, "form": dict(data.form), "rules": rules, "levels": levels}
 
 
 def batch_hash(batch: Batch) -> str:

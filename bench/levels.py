@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..tasks.task import Task
 from .trial import OK, Record
 from .view import View
 
@@ -12,14 +13,30 @@ from .view import View
 def level_rows(view: View, metric: str) -> list[list[str]]:
     """Rows [name, K, a cell a length, trials] below the methods' of a table."""
     rows = [[name, "", *cells, ""] for name, cells in rule_cells(view, metric).items()]
-    task = view.task
-    if task is None or task.metric != metric:
+    if view.task is None or view.task.metric != metric:
         return rows
-    stated = {"(shortcut)": task.shortcut, "(chance)": task.chance}
+    told = {n: stated(view.task, view.records, n) for n in view.lengths}
+    names = sorted({name for levels in told.values() for name in levels}, reverse=True)
     return rows + [
-        [name, "", *(f"{100 * level(length):.2f}" for length in view.lengths), ""]
-        for name, level in stated.items()
+        [name, "", *(f"{100 * told[n][name]:.2f}" if name in told[n] else "-" for n in told), ""]
+        for name in names
     ]
+
+
+def stated(task: Task, records: Sequence[Record], length: int) -> dict[str, float]:
+    """`(shortcut)` and `(chance)` at a length, of every form that was asked, as the records tell.
+
+    Older records do not: then the task is asked, which may have to make rows.
+    """
+    found: dict[str, float] = {}
+    for record in records:
+        told: Mapping[str, Any] = record.data.get(str(length), {})
+        form = form_text(told.get("form", {}))
+        for name, level in told.get("levels", {}).items():
+            found.setdefault(f"({name}{'; ' + form if form else ''})", level)
+    if found:
+        return found
+    return {"(shortcut)": task.shortcut(length), "(chance)": task.chance(length)}
 
 
 def rule_cells(view: View, metric: str) -> dict[str, list[str]]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from .levels import forms, strongest_rule
+from .levels import forms, stated, strongest_rule
 from .registry import Registry
 from .stats import seed_interval
 from .tables import Table, cell
@@ -60,10 +60,19 @@ def lines(view: View, methods: Sequence[str], own: bool) -> list[list[str]]:
         seen = [record for record in view.records if record.trial.length == length]
         best = strongest_rule(seen, length, metric)
         rule = f"{100 * best[1]:.2f} ({best[0]})" if best else "-"
-        levels = [f"{100 * task.chance(length):.2f}" if task else "-", rule] if own else [rule]
+        levels = [chance_text(view, seen, length), rule] if own else [rule]
         head = [view.name, str(length), *([metric] if own else []), *levels]
         found.append([*head, *(score(view, seen, method, length, metric) for method in methods)])
     return found
+
+
+def chance_text(view: View, seen: Sequence[Record], length: int) -> str:
+    """The task's chance level; of its plain form, where a method was asked that."""
+    if view.task is None:
+        return "-"
+    levels = stated(view.task, seen, length)
+    name = min((name for name in levels if name.startswith("(chance")), key=len)
+    return f"{100 * levels[name]:.2f}"
 
 
 def score(view: View, seen: Sequence[Record], row: str, length: int, metric: str) -> str:

@@ -101,7 +101,8 @@ class Record:
     metrics: rows of METRIC_COLUMNS, raw counts and sums, so that intervals and pools can be
     recomputed. curves: training curves by name. costs: parameters, FLOPs, seconds, bytes. data, by
     length: SHA-256 of the test rows, their overlap with the training rows, the options in which the
-    task's form for the method differs, and what trivial rules score on them. weights: SHA-256
+    task's form for the method differs, what trivial rules score on them, and
+    the stated levels. weights: SHA-256
     of the scored weights, which tells whether two variants answer from the same ones.
     """
 

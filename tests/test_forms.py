@@ -128,6 +128,11 @@ def test_the_tables_say_who_was_asked_what(tmp_path) -> None:
     assert "Asked in another form: supervision=final (diffusion-masked)" in closer.notes
     rules = [name for name in closer.frame["method"] if name.startswith("(rule")]
     assert "(rule: majority)" in rules and "(rule: majority; supervision=final)" in rules
+    named = set(closer.frame["method"])
+    assert {"(chance)", "(chance; supervision=final)", "(shortcut; supervision=final)"} <= named
+    record = next(r for r in found.records() if r.trial.task == "dyck" and r.data["8"]["form"])
+    final = Registry().task("dyck")(supervision="final")
+    assert record.data["8"]["levels"] == {"chance": 0.5, "shortcut": final.shortcut(8)}
     overview = tables["leaderboard-overview"]
     assert list(overview.frame["task"]) == ["dyck", "parity"]
     assert list(overview.frame["metric"]) == ["closer", "token"]
