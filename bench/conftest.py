@@ -16,7 +16,6 @@ from closedloop.bench.plan import Request
 
 ARENA = pytest.StashKey[Arena]()
 TRIAL = "trial"
-SUMMARY = ("overview", "token", "sequence", "prefix", "refinement", "costs", "failures")
 OVERVIEW, MANY = ("overview", "failures"), 4
 
 
@@ -248,8 +247,10 @@ def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:  #
 def summary_tables(tables: list) -> Iterator:
     """The tables that fit a terminal; all of them are in the files.
 
-    With an overview of several tasks, that and what failed; else everything but the strata.
+    Of many tasks the overview and what failed; of few everything.
     """
-    kinds = [table.name.rpartition("-")[2] for table in tables]
-    wanted = OVERVIEW if kinds.count("token") > MANY else SUMMARY
-    return (table for table, kind in zip(tables, kinds, strict=True) if kind in wanted)
+    overview = next((table for table in tables if table.name.endswith("-overview")), None)
+    many = overview is not None and overview.frame["task"].nunique() > MANY
+    for table in tables:
+        if not many or table.name.rpartition("-")[2] in OVERVIEW:
+            yield table

@@ -37,6 +37,7 @@ class Data:
     train: Sequence[Batch]
     validation: Batch
     tests: Mapping[int, Batch]
+    levels: Mapping[int, Mapping[str, float]]
     seconds: float
 
     def trained(self, test: Batch) -> Batch | None:
@@ -83,8 +84,17 @@ def make_data(task: Task, method: type[Method], trial: Trial, watch: Watch) -> D
         validation = asked.sample(rows, trial.length, FROZEN, "validation")
         rows = trial.evaluate["rows"]
         tests = {n: asked.sample(rows, n, FROZEN, "test") for n in trial.test_lengths}
+        levels = {n: levels_of(asked, n) for n in trial.test_lengths}
     form = form_options(asked, task)
-    return Data(asked, form, train, validation, tests, time.monotonic() - started)
+    return Data(asked, form, train, validation, tests, levels, time.monotonic() - started)
+
+
+def levels_of(task: Task, length: int) -> dict[str, float]:
+    """Chance, and the shortcut where it has a closed form: else the rules, as run, tell it."""
+    levels = {"chance": task.chance(length)}
+    if type(task).shortcut is not Task.shortcut:
+        levels["shortcut"] = task.shortcut(length)
+    return levels
 
 
 def marked(data: Data, length: int) -> tuple[Batch, dict[str, Any]]:
@@ -96,9 +106,13 @@ def marked(data: Data, length: int) -> tuple[Batch, dict[str, Any]]:
         overlap = strata["seen"].float().mean().item()
     rows = Batch(test.inputs, test.targets, test.mask, strata, test.extra)
     rules = rule_metrics(data.task, test, data.train[-1])
-    levels = {"chance": data.task.chance(length), "shortcut": data.task.shortcut(length)}
     told = {"sha256": batch_hash(test), "overlap": overlap, "rows": len(test)}
-    return rows, {**told, "form": dict(data.form), "rules": rules, "levels": levels}
+    return rows, {
+        **told,
+        "form": dict(data.form),
+        "rules": rules,
+        "levels": dict(data.levels[length]),
+    }
 
 
 def batch_hash(batch: Batch) -> str:

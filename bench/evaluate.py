@@ -77,7 +77,10 @@ def answered(
         "prefix": (rows, solved.sum(1)),
     }
     for name, (correct, scored) in task.checks(batch, answers).items():
-        seen[name] = (scored, correct & scored)
+        hit = correct & scored
+        if finite is not None:  # a check may read other answers of the row
+            hit = hit & (finite if hit.dim() == 2 and bool(finite.all()) else finite.all(-1, True))
+        seen[name] = (scored, hit)
     return seen
 
 

@@ -74,7 +74,8 @@ def score_table(view: View, metric: str) -> Table:
             texts = []
             for length in view.lengths:
                 found = cells.get((method, budget, length), [])
-                texts.append(cell(seed_interval(found, 0, 100 if share else np.inf), share))
+                most = 100 if share else length if metric == "prefix" else np.inf
+                texts.append(cell(seed_interval(found, 0, most), share))
             rows.append([method, budget, *texts, counts])
     rows += level_rows(view, metric)
     columns = ["method", "K", *(f"L={length}" for length in view.lengths), "trials"]
@@ -87,18 +88,26 @@ def effective_table(view: View, metric: str) -> Table:
     """Methods and budgets by lengths, with the longest length at which a seed still scores 90 %."""
     table = score_table(view, metric)
     scores = view.scores[view.scores["metric"] == metric]
-    passed = scores[scores["sum"] >= EFFECTIVE * scores["n"]]
-    keys = ["method", "iterations", "seed"]
-    longest = passed.groupby(keys)["length"].max()
-    seeds = scores.groupby(keys).size().index
-    effective = longest.reindex(seeds, fill_value=0).groupby(level=[0, 1])
-    told: dict[Any, str] = {key: spread(list(group)) for key, group in effective}
+    reached: dict[Any, list[int]] = {}
+    for (method, budget, _), group in scores.groupby(["method", "iterations", "seed"]):
+        reached.setdefault((method, budget), []).append(solved_up_to(group))
+    told = {key: spread(values) for key, values in reached.items()}
     frame = table.frame.copy()
     pairs = zip(frame["method"], frame["K"], strict=True)
     title = f"L at ≥ {100 * EFFECTIVE:.0f} %"
     frame.insert(2 + len(view.lengths), title, [told.get(pair, "") for pair in pairs])
-    note = f"{title}: the longest test length at which a seed scores that, median [least, greatest]"
+    note = f"{title}: up to which test length a seed scores that, median [least, greatest]"
     return replace(table, frame=frame, notes=(*table.notes, note))
+
+
+def solved_up_to(scores: pd.DataFrame) -> int:
+    """The longest of one seed's test lengths with no failure at it or below; 0 if there is none."""
+    reached = 0
+    for length, n, total in scores.sort_values("length")[["length", "n", "sum"]].values:
+        if total < EFFECTIVE * n:
+            break
+        reached = int(length)
+    return reached
 
 
 def spread(values: Sequence[float]) -> str:

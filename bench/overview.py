@@ -15,7 +15,7 @@ from .view import View, in_length
 
 NOTE = (
     "Mean over seeds [95 % t interval], tested at the trained length, at the budget of training; "
-    "rule: the strongest trivial rule on the same rows"
+    "rule: the strongest trivial rule on the test rows of the plain form"
 )
 
 
@@ -45,7 +45,8 @@ def overview(views: Sequence[View], methods: Sequence[str], own: bool) -> Table:
     levels = ["chance", "rule"] if own else ["rule"]
     columns = ["task", "L", "metric", *levels, *methods] if own else ["task", "L", "rule", *methods]
     asked = [f"{view.name}: {told}" for view in views if (told := forms(view.records))]
-    notes = (NOTE, *([f"Asked in another form: {'; '.join(asked)}"] if asked else []))
+    told = f"* asked in another form, whose rows may differ: {'; '.join(asked)}"
+    notes = (NOTE, *([told] if asked else []))
     title = "Tasks: each by its own metric, %" if own else "Tasks: whole-sequence accuracy, %"
     name = "overview" if own else "sequence-overview"
     return Table(f"leaderboard-{name}", title, pd.DataFrame(rows, columns=columns), notes)
@@ -87,11 +88,17 @@ def score(view: View, seen: Sequence[Record], row: str, length: int, metric: str
         return ", ".join(sorted({record.status for record in mine})) or "-"
     budget = trained_budget(mine, sorted(scores["iterations"].unique()))
     at = scores[scores["iterations"] == budget]
-    return cell(seed_interval(list(100 * at["sum"] / at["n"]), 0, 100), True)
+    text = cell(seed_interval(list(100 * at["sum"] / at["n"]), 0, 100), True)
+    return f"{text} *" if forms(mine) else text
 
 
 def trained_budget(records: Sequence[Record], budgets: Sequence[int]) -> int:
     """The scored budget that is nearest to the trained one from below, else the least."""
-    told = [record.costs.get("trained_iterations", 0) for record in records]
-    trained = max(told, default=0)
+    trained = max(
+        (
+            record.costs.get("trained_iterations", record.trial.method_options.get("iterations", 0))
+            for record in records
+        ),
+        default=0,
+    )
     return max((k for k in budgets if k <= trained), default=budgets[0])

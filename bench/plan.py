@@ -39,6 +39,8 @@ def plan(request: Request, registry: Registry) -> list[Trial]:
     bases = {name: base_of(name, preset, registry) for name in methods}
     for row in sorted(preset.named() - {*preset.methods, *registry.variants}):
         registry.require("method", [row])
+    for name in sorted(preset.named_tasks() - {*preset.tasks}):
+        raise unknown("task of the preset in its `only`", name, preset.tasks)
     refuse_unknown_targets(settings, methods, tasks)
     seeds = preset.seeds if request.seeds is None else request.seeds
     if seeds < 1:

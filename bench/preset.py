@@ -30,8 +30,8 @@ EVALUATE: dict[str, type] = {"rows": int, "batch": int, "iterations": list}
 class Preset:
     """A preset file as read: version, seeds and the tables of presets/*.toml.
 
-    only: row -> the lengths at which it runs, or task -> lengths, and then at no other task; a row
-    that is not named runs everywhere.
+    only: row -> the lengths at which it runs, or task -> lengths, and then at no other task of the
+    preset; a row that is not named runs everywhere.
     in_length: rows that are not tested beyond the length that they were trained at.
     recipes: row -> what its training has other values for, such as its published learning rate.
     """
@@ -52,10 +52,18 @@ class Preset:
         """The rows that `only`, `in_length` and `recipes` speak of."""
         return {*self.only, *self.in_length, *self.recipes}
 
+    def named_tasks(self) -> set[str]:
+        """The tasks that `only` speaks of."""
+        return {
+            task for chosen in self.only.values() if isinstance(chosen, Mapping) for task in chosen
+        }
+
     def wants(self, row: str, task: str, length: int) -> bool:
         """Whether the preset runs this row on this task at this length."""
         chosen = self.only.get(row, [length])
-        return length in (chosen.get(task, ()) if isinstance(chosen, Mapping) else chosen)
+        if isinstance(chosen, Mapping):
+            return task not in self.tasks or length in chosen.get(task, ())
+        return length in chosen
 
     def training(self, row: str, method: str) -> dict[str, Any]:
         """The train table of a row, with the recipe of its method and its own.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, fields
 from typing import Any
 
 from ..tasks.task import Task
 from .errors import Misuse, unknown
-from .preset import Preset
+from .preset import Preset, coerce
 from .registry import Registry
 
 TASK_AXES = ("lengths", "train_from", "extrapolate")
@@ -26,12 +27,16 @@ def planned_tasks(
         base, given = task_base(name, preset, registry)
         given = {**given, **settings.get(name, {})}
         axes = {axis: given.pop(axis) for axis in TASK_AXES if axis in given}
+        for axis in ("lengths", "extrapolate"):
+            if type(axes.get(axis, [])) is not list:
+                raise Misuse(f"expected {name}.{axis} as a list of lengths, got {axes[axis]!r}")
         version, options = task_options(base, given, registry)
         task = task_of(base, options, registry)
         lengths = wanted or axes.get("lengths") or own_lengths(task, preset)
         further, least = axes.get("extrapolate", []), axes.get("train_from")
         for length in dict.fromkeys(lengths):
-            tests = (length, *(k for k in further if type(k) is not int or k > length))
+            longer = (k for k in further if type(k) is not int or k > length)
+            tests = tuple(dict.fromkeys((length, *longer)))
             for size in tests:
                 require_fit(name, task, size)
             planned.append(
@@ -111,7 +116,8 @@ def training_lengths(name: str, task: Task | None, least: Any, length: int) -> t
         return ()
     if type(least) is not int or least < 1:
         raise Misuse(f"expected {name}.train_from as an integer of at least 1, got {least!r}")
-    return tuple(n for n in range(min(least, length), length + 1) if fits(task, n))
+    found = tuple(n for n in range(min(least, length), length + 1) if fits(task, n))
+    return found if len(found) > 1 else ()
 
 
 def task_options(
@@ -122,10 +128,13 @@ def task_options(
         task = registry.task(name)
     except ImportError:
         return 0, dict(given)
-    known = task.option_names()
-    for key in given:
+    known = {option.name: option for option in fields(task)}  # type: ignore[arg-type]
+    for key, value in given.items():
         if key not in known:
             raise unknown(f"option of {name}", key, [*known, *TASK_AXES])
+        default = known[key].default
+        if default is not MISSING and default is not None:
+            given = {**given, key: coerce(f"{name}.{key}", type(default), value)}
     try:
         made = task(**given)
         return made.version, made.options()

@@ -25,6 +25,7 @@ PLUS, MINUS, TIMES, OPEN, CLOSE = range(5)
 """What the ids m, m + 1, … stand for, after the digits 0 … m − 1."""
 
 COMMON = 64  # a stratum holds a depth that one in so many natural expressions has
+LONGEST = 2048  # tokens; weights are exact below 4096, and their tables grow with the square
 UNIT = 30  # a share is a number of 2⁻³⁰
 TAIL = 10  # depths past the point where 2⁻²⁰ of the rows are left are not drawn
 ROW = 42  # a row of cumulated weights takes less than 2⁴²
@@ -57,7 +58,8 @@ def depth_shares(length: int) -> Shares:
     sizes = torch.arange(length + 1)
     exact = [torch.where((sizes == 1) | (sizes == 2), 1 << UNIT, 0)]
     most = [exact[0]]
-    while int(most[-1][length]) < (1 << UNIT) - (1 << TAIL):
+    tail = max(1 << TAIL, 2 * length)  # rounding loses under a unit a token
+    while int(most[-1][length]) < (1 << UNIT) - tail:
         depth = torch.full_like(sizes, len(exact))
         weights = Shares(torch.stack(exact), torch.stack(most)).weights(sizes, depth)
         longer = weights.sum(1) // (sizes - 4).clamp_min(1)

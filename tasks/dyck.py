@@ -9,10 +9,11 @@ there.
 
 Sampler: the deepest level of a row is exactly h, dealt in turn over h = 2 … D (at h = 1 nothing is
 hard); on test rows over 2 … `deepest`, if that is given, so that deeper strata than were trained
-show how far a method goes on. A level that does not fit a length is left out: dense needs 2h
-tokens, and a final row of an even length leaves an even depth, so that its h is 3 at least. Steps
-are those of `dyck_walks`, kinds are uniform. Axes: height (h), and of the position depth and
-distance to the opener that is asked about (doubling bins).
+show how far a method goes on. At height 2 a counter is enough, as the rule `outermost` shows. A
+level that does not fit a length is left out: dense needs 2h tokens, and a final row of an even
+length leaves an even depth, so that its h is 3 at least. Steps are those of `dyck_walks`, kinds are
+uniform. Axes: height (h), and of the position depth and distance to the opener that is asked about
+(doubling bins).
 
 Rows that are no words have answers too: a closer that is not the innermost opener's, or that finds
 none, changes nothing. Hewitt et al. 2020, arXiv:2010.07515, for the language; the forms are ours.
@@ -206,8 +207,15 @@ class Dyck(Task):
         return {
             "own kind": lambda inputs: inputs % self.kinds,
             "latest opener": lambda inputs: latest(inputs, inputs < self.kinds),
+            "outermost": self.outermost,
             "mirror": self.mirror,
         }
+
+    def outermost(self, inputs: Tensor) -> Tensor:
+        """The kind of the latest opener from depth 0, by counting: all there is to height 2."""
+        opens = inputs < self.kinds
+        depth = (2 * opens.long() - 1).cumsum(1)
+        return (latest(inputs, opens & (depth == 1)) % self.kinds).where(depth > 0, self.kinds)
 
     def mirror(self, inputs: Tensor) -> Tensor:
         """The kind as far before the latest opener as t is after it; none at depth 0, by counting.

@@ -28,7 +28,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from .brackets import common_depths, expressions, natural_depths, nesting, values
+from .brackets import LONGEST, common_depths, expressions, natural_depths, nesting, values
 from .counter import below, bits32, key_of
 from .sampling import cells, chunked, doubling, doubling_ends, doubling_name, latest
 from .task import (
@@ -108,6 +108,8 @@ class ModArith(Task):
             raise ValueError(f"expected a length of at least 1, got {length}")
         if length % 2 == 0 and not self.brackets:
             raise ValueError(f"expected an odd length (digits and operators in turn), got {length}")
+        if self.brackets and length > LONGEST:
+            raise ValueError(f"expected a length of at most {LONGEST} with brackets, got {length}")
 
     # ---- rows --------------------------------------------------------------------------------
 

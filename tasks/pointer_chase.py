@@ -8,8 +8,8 @@ The path v_0 … v_k is distinct random nodes with f(v_i) = v_{i+1}; every other
 at a uniform one. (On a single cycle h hops forward are n−h backward, and a short cycle returns to
 the start.) Axes are of the position: hop, one slot each, and distance, the edges between the edge
 that a slot reads and the one before it (the start, for the first), in doubling bins. Chosen here:
-f as above, the axes' bins, and a third rule, the first hop's answer in every slot, which is all
-that a single look-up gives.
+f as above, the axes' bins, and two more rules: the commonest target, and a single look-up followed
+by the commonest target that is left.
 
 Sanford, Hsu and Telgarsky 2024, arXiv:2402.09268, k-hop induction heads (there the hops run over
 one string); Saunshi et al. 2025, arXiv:2502.17416v1, p-hop, for looped transformers.
@@ -147,17 +147,12 @@ class PointerChase(Task):
         """A guess among the nodes."""
         return 1 / self.nodes
 
-    def shortcut(self, length: int) -> float:
-        """A random edge's target, (1 + (n − k)/n)/n, or the first hop, one slot of k.
-
-        One edge of the k on the path leads to the answer, each of the n − k others by chance 1/n.
-        """
-        hops, n = length - self.asked, self.nodes
-        looked_up = 1 / hops if self.supervision == "dense" else float(hops == 1)
-        return max((1 + (n - hops) / n) / n, looked_up)
-
     def rules(self) -> dict[str, Rule]:
-        """The target of the row's first edge, of its h-th, or the start's, in every slot."""
+        """Targets of the row's first edge, of its h-th, the commonest, and one look-up.
+
+        The look-up answers the first slot, and the others by the commonest target that is neither
+        the start nor the first hop.
+        """
 
         def slots(inputs: Tensor, answers: Tensor) -> Tensor:
             before = torch.zeros_like(inputs[:, : self.asked])
@@ -168,8 +163,23 @@ class PointerChase(Task):
             "random edge": lambda inputs: slots(
                 inputs, inputs[:, 1 : 2 * (inputs.shape[1] - self.asked) : 2]
             ),
-            "one hop": lambda inputs: slots(inputs, self.walk(inputs)[:, 1:2]),
+            "commonest target": lambda inputs: slots(inputs, self.commonest(inputs, 1)),
+            "one look-up": lambda inputs: slots(inputs, self.looked_up(inputs)),
         }
+
+    def commonest(self, inputs: Tensor, hops: int) -> Tensor:
+        """The node that most edges lead to, apart from those of the first `hops` nodes, [B, 1]."""
+        targets = inputs[:, 1 : 2 * self.nodes : 2].long().clamp_max(self.nodes - 1)
+        counts = targets.new_zeros(len(inputs), self.vocab)
+        counts.scatter_add_(1, targets, torch.ones_like(targets))
+        counts.scatter_(1, self.walk(inputs)[:, :hops], -1)
+        return counts[:, : self.nodes].argmax(1, keepdim=True).to(inputs.dtype)
+
+    def looked_up(self, inputs: Tensor) -> Tensor:
+        """The first hop, then the commonest target among the other nodes, [B, k]."""
+        hops = inputs.shape[1] - self.asked
+        others = self.commonest(inputs, 2).expand(-1, max(hops - 1, 0))
+        return torch.cat([self.walk(inputs)[:, 1:2].to(inputs.dtype), others], 1)[:, :hops]
 
     def stratum_name(self, axis: str, stratum: int) -> str:
         """`hop 3`; `distance 4-7`: edges from the edge last read."""

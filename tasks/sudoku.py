@@ -6,21 +6,23 @@ them. The answer at an empty cell is its digit, class d for digit d; class 0 is 
 are the empty cells alone, and no board has a second solution. In place, a row is the board; in the
 layout `copy`, [board, 10, board], it can be answered from left to right. Both hold the same boards.
 
-A board is a random solution, emptied cell by cell in random order wherever its solution stays the
-only one, until as many cells are empty as wanted, or drawn anew. The dial is the number of empty
-cells, in thirds of fewest … most as equal as can be (6–7, 8, 9–10; 14–16, 17–19, 20–22; 30–34,
-35–40, 41–45; 50–52, 53–55, 56–58), dealt in turn and uniform within. The second axis is the number
-of guesses, branches tried in all, of a solver that places naked and hidden singles and else guesses
-in a cell of fewest candidates. Nearly all boards need none; where `most` is 50 or more, 0, 1–2 and
-more are aimed at with up to four boards for each row, and what is found is what is told.
+A board is a random solution (by backtracking, its digits renamed until its split is the row's: no
+uniform draw; on 4×4 a solution may come five times as often as another), emptied cell by cell in
+random order wherever its solution stays the only one, until as many cells are empty as wanted, or
+drawn anew. The dial is the number of empty cells, in thirds of fewest … most as equal as can be
+(6–7, 8, 9–10; 14–16, 17–19, 20–22; 30–34, 35–40, 41–45; 50–52, 53–55, 56–58), dealt in turn and
+uniform within. The second axis is the number of guesses, branches tried in all, of a solver that
+places naked and hidden singles and else guesses in a cell of fewest candidates. Nearly all boards
+need none; where `most` is 50 or more, 0, 1–2 and more are aimed at with up to four boards for each
+row, and what is found is what is told.
 
 A solution tells its split, by its hash: no test solution, on whatever board, is met in training.
 With `boards`, the training rows after so many are their arrangements: digits renamed; bands,
-stacks, and rows and columns in them, permuted; transposed, where a box is square. They keep their
-board's guesses, and those of another split's solution are drawn again. Up to arrangement there are
-2 solutions of 4×4, a few dozen of 6×6 and 5,472,730,538 of 9×9 (Russell and Jarvis 2006): on 9×9
-alone is a new solution also a new arrangement, but for one in millions.
-"""
+stacks, and rows and columns in them, permuted; transposed, where a box is square. They are told
+with their board's guesses, which another order of cells may change, and those of another split's
+solution are drawn again. Up to arrangement there are 2 solutions of 4×4, a few dozen of 6×6 and
+5,472,730,538 of 9×9 (Russell and Jarvis 2006): on 9×9 alone is a new solution also a new
+arrangement, but for one in millions."""
 
 from __future__ import annotations
 

@@ -83,6 +83,14 @@ def test_bracketed_labels_hold_on_other_expressions(expression: str) -> None:
     assert value == eval(expression) % 5
 
 
+def test_long_expressions_end_and_longer_ones_are_refused() -> None:
+    """Rounding loses a share that grows with the length: the depths must not wait for it."""
+    task = ModArith(brackets=True, supervision="final")
+    assert int(depth_shares(1400).most[-1][1400]) > 0.999 * 2**30
+    with pytest.raises(ValueError, match="a length of at most 2048 with brackets, got 2049"):
+        task.require_length(2049)
+
+
 def test_both_evaluations_agree_where_there_are_no_brackets() -> None:
     inputs = ModArith(modulus=7).sample(300, 61, 0, "test").inputs
     flat, general = ModArith(modulus=7).label(inputs), ModArith(modulus=7, **BRACKETS).label(inputs)

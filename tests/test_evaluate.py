@@ -1,12 +1,16 @@
 """Scoring: the budgets of one run, of a run each, and of passes that share nothing."""
 
+import math
+
 import pytest
 import torch
 
-from closedloop.bench.evaluate import Tally, evaluate
+from closedloop.bench.evaluate import Tally, evaluate, observe
+from closedloop.bench.registry import Registry
 from closedloop.methods.diffusion_masked import DiffusionMasked
-from closedloop.methods.method import Method, Sizes, build
+from closedloop.methods.method import Method, Sizes, Step, build
 from closedloop.methods.ttt_linear import TTTLinear
+from closedloop.tasks import TASKS
 from closedloop.tasks.parity import Parity
 
 BUDGETS = [1, 3]
@@ -59,3 +63,15 @@ def test_flips_count_from_zero_iterations_on_every_way() -> None:
         gained = sums["test", 10, 3, "all", 0, "gained"][1]
         lost = sums["test", 10, 3, "all", 0, "lost"][1]
         assert gained - lost == int(last.sum()) - int(first.sum())
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_an_answer_that_is_not_finite_is_wrong_in_every_metric(name: str) -> None:
+    task = Registry().task(name)()
+    batch = task.sample(16, task.lengths[0], 0, "test").to("cpu")
+    logits = torch.full((*batch.inputs.shape, task.classes), math.nan)
+    step = Step(logits, torch.zeros(batch.inputs.shape))
+    first, used = torch.zeros_like(batch.inputs), torch.zeros(batch.inputs.shape)
+    seen = observe(step, batch, task, first, used)
+    own = {"token", "sequence", "prefix", *task.checks(batch, first)}
+    assert all(float(seen[metric][1].sum()) == 0 for metric in own)

@@ -129,12 +129,14 @@ def test_the_tables_say_who_was_asked_what(tmp_path) -> None:
     rules = [name for name in closer.frame["method"] if name.startswith("(rule")]
     assert "(rule: majority)" in rules and "(rule: majority; supervision=final)" in rules
     named = set(closer.frame["method"])
-    assert {"(chance)", "(chance; supervision=final)", "(shortcut; supervision=final)"} <= named
+    assert {"(chance)", "(chance; supervision=final)"} <= named
     record = next(r for r in found.records() if r.trial.task == "dyck" and r.data["8"]["form"])
-    final = Registry().task("dyck")(supervision="final")
-    assert record.data["8"]["levels"] == {"chance": 0.5, "shortcut": final.shortcut(8)}
+    assert record.data["8"]["levels"] == {"chance": 0.5}
     overview = tables["leaderboard-overview"]
     assert list(overview.frame["task"]) == ["dyck", "parity"]
     assert list(overview.frame["metric"]) == ["closer", "token"]
     assert list(overview.frame.columns[-2:]) == ["diffusion-masked", "gru"]
     assert "dyck: supervision=final (diffusion-masked)" in " ".join(overview.notes)
+    assert "final" not in overview.frame["rule"][0]
+    assert overview.frame["diffusion-masked"][0].endswith("*")
+    assert not overview.frame["gru"][0].endswith("*")

@@ -115,6 +115,7 @@ def test_every_preset_plans(name: str) -> None:
         ({"settings": ["evaluate.iterations=[-1]"]}, "integers ≥ 0"),
         ({"settings": ["evaluate.iterations=[8, 8]"]}, "without repeats, got [8, 8]"),
         ({"tasks": ["sudoku"], "lengths": [25]}, "task sudoku: expected a length of 16, 36 or 81"),
+        ({"settings": ["parity.modulus=2.5"]}, "expected int for parity.modulus, got 2.5"),
         ({"settings": ["parity.train_from=0"]}, "parity.train_from as an integer of at least 1"),
         ({"settings": ["parity.lenghts=[8]"]}, "no option of parity 'lenghts'. Did you mean"),
         ({"lengths": [0]}, "expected lengths of at least 1, got 0"),

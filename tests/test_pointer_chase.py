@@ -106,12 +106,13 @@ def test_levels_are_what_their_rules_score(nodes: int, supervision: str) -> None
         batch = task.sample(4000, length, 5, "test").to("cpu")
         scores = {n: scored_share(task, batch, r(batch.inputs)) for n, r in task.rules().items()}
         random_edge = (2 * nodes - hops) / nodes**2
-        looked_up = 1 / hops if supervision == "dense" or hops == 1 else 0
         # 4,000 rows at a share of at most 1/4 have a standard error of at most 0.007
         assert scores["random edge"] == pytest.approx(random_edge, abs=0.025)
         assert scores["first edge"] == pytest.approx(random_edge, abs=0.025)
-        assert scores["one hop"] == pytest.approx(looked_up)
-        assert task.shortcut(length) == pytest.approx(max(random_edge, looked_up))
+        assert scores["commonest target"] > random_edge - 0.02
+        first = 1 / hops if supervision == "dense" or hops == 1 else 0
+        assert first <= scores["one look-up"] + 1e-9
+        assert task.shortcut(length) == pytest.approx(max(scores.values()), abs=0.04)
         assert task.chance(length) == 1 / nodes
 
 
