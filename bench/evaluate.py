@@ -79,7 +79,7 @@ def answered(
     for name, (correct, scored) in task.checks(batch, answers).items():
         hit = correct & scored
         if finite is not None:  # a check may read other answers of the row
-            hit = hit & (finite if hit.dim() == 2 and bool(finite.all()) else finite.all(-1, True))
+            hit = hit & finite.all(-1, keepdim=True)
         seen[name] = (scored, hit)
     return seen
 

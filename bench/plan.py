@@ -110,18 +110,12 @@ def refuse_unknown_targets(
 def base_of(name: str, preset: Preset, registry: Registry) -> tuple[str, dict[str, Any]]:
     """The method behind a row of the table, and the options that the row is made of.
 
-    A row is a method of the registry, a variant of the registry, or a preset's `of = "METHOD"`.
+    A preset's options of the method hold for its variants too; a variant's own come last.
 
     Raises:
         Misuse: nobody offers the name.
     """
-    given = dict(preset.methods.get(name, {}))
-    method, options = registry.variants.get(name, (name, {}))
-    if "of" in given:
-        if name in registry.methods or name in registry.variants:
-            raise Misuse(f"the name {name!r} of a preset's variant is taken: give it another one")
-        method = given.pop("of")
-    registry.require("method", [method])
+    method, options, given = registry.behind("method", name, preset.methods.get(name, {}))
     shared = preset.methods.get(method, {}) if method != name else {}
     return method, {**shared, **options, **given}
 

@@ -79,6 +79,28 @@ class Registry:
             if name not in {*table, *variants} and not self.broken:
                 raise unknown(kind, name, [*table, *variants])
 
+    def behind(
+        self, kind: str, name: str, given: Mapping[str, Any]
+    ) -> tuple[str, dict[str, Any], dict[str, Any]]:
+        """The entry behind a line of the tables, a variant's options, and what a preset gives.
+
+        A line is an entry of the table, a variant, or a preset's own by `of = "ENTRY"`.
+
+        Raises:
+            Misuse: nobody offers the name, or a preset's own is taken.
+        """
+        table, variants = self._tables(kind)
+        own = dict(given)
+        entry, options = variants.get(name, (name, {}))
+        if "of" in own:
+            if name in table or name in variants:
+                raise Misuse(
+                    f"the name {name!r} of a preset's variant is taken: give it another one"
+                )
+            entry = own.pop("of")
+        self.require(kind, [entry])
+        return entry, dict(options), own
+
     def add(self, kind: str, entries: Mapping[str, Target], origin: dict[str, str]) -> None:
         """Add a plug-in's entries."""
         table, variants = self._tables(kind)

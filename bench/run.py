@@ -16,7 +16,7 @@ from safetensors.torch import save
 from ..methods.method import Method, Sizes, build
 from ..tasks.task import Task
 from . import costs
-from .data import Data, Unsupported, batch_hash, make_data, marked  # noqa: F401
+from .data import Data, Unsupported, make_data, marked
 from .environment import environment
 from .errors import one_line
 from .evaluate import Tally, evaluate

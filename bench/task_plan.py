@@ -24,8 +24,8 @@ def planned_tasks(
     """The task fields of the trials: one entry a task and length."""
     planned = []
     for name in names:
-        base, given = task_base(name, preset, registry)
-        given = {**given, **settings.get(name, {})}
+        base, fixed, own = registry.behind("task", name, preset.tasks.get(name, {}))
+        given = {**fixed, **own, **settings.get(name, {})}
         axes = {axis: given.pop(axis) for axis in TASK_AXES if axis in given}
         for axis in ("lengths", "extrapolate"):
             if type(axes.get(axis, [])) is not list:
@@ -51,24 +51,6 @@ def planned_tasks(
                 }
             )
     return planned
-
-
-def task_base(name: str, preset: Preset, registry: Registry) -> tuple[str, dict[str, Any]]:
-    """The task behind a line of the tables, and the options and axes that the line is made of.
-
-    A line is a task of the registry, a variant of the registry, or a preset's `of = "TASK"`.
-
-    Raises:
-        Misuse: nobody offers the name.
-    """
-    given = dict(preset.tasks.get(name, {}))
-    task, options = registry.task_variants.get(name, (name, {}))
-    if "of" in given:
-        if name in registry.tasks or name in registry.task_variants:
-            raise Misuse(f"the name {name!r} of a preset's variant is taken: give it another one")
-        task = given.pop("of")
-    registry.require("task", [task])
-    return task, {**options, **given}
 
 
 def task_of(name: str, options: Mapping[str, Any], registry: Registry) -> Task | None:

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from closedloop.bench.run import batch_hash
+from closedloop.bench.data import batch_hash
 from closedloop.tasks.brackets import depth_shares
 from closedloop.tasks.mod_arith import ModArith
 

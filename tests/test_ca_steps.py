@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from closedloop.bench.run import batch_hash
+from closedloop.bench.data import batch_hash
 from closedloop.tasks.ca_steps import PAD, SEP, STEP, CASteps, life, rule_110
 from closedloop.tasks.task import scored_share
 

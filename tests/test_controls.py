@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from closedloop.bench.run import batch_hash
+from closedloop.bench.data import batch_hash
 from closedloop.tasks.bucket_sort import BucketSort, order_shares
 from closedloop.tasks.copying import Copy
 from closedloop.tasks.even_pairs import EvenPairs

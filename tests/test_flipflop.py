@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from closedloop.bench.run import batch_hash
+from closedloop.bench.data import batch_hash
 from closedloop.tasks.flipflop import ANSWER, IGNORE, READ, WRITE, FlipFlop
 from closedloop.tasks.task import scored_share
 

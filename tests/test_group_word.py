@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from closedloop.bench.run import batch_hash
+from closedloop.bench.data import batch_hash
 from closedloop.tasks.group_word import GroupWord
 from closedloop.tasks.groups import GROUPS, group
 from closedloop.tasks.task import scored_share

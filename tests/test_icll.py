@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from closedloop.bench.run import batch_hash
+from closedloop.bench.data import batch_hash
 from closedloop.tasks.automata import NONE, minimised, seen_after
 from closedloop.tasks.icll import ICLL
 from closedloop.tasks.task import Batch, scored_share

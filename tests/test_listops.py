@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from closedloop.bench.run import batch_hash
+from closedloop.bench.data import batch_hash
 from closedloop.tasks.listops import TYPICAL, ListOps
 from closedloop.tasks.listops_expressions import (
     CLOSE,

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from closedloop.bench.run import batch_hash
+from closedloop.bench.data import batch_hash
 from closedloop.tasks.maze import Maze, drawn, path_bins, tried
 from closedloop.tasks.maze_grids import carved, distances, grids, picked, rerooted, walked
 from closedloop.tasks.task import SPLITS

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from closedloop.bench.run import batch_hash
+from closedloop.bench.data import batch_hash
 from closedloop.tasks.counter import bits32
 from closedloop.tasks.mqar import FILLER, MQAR, dealt, power_law, weighted
 from closedloop.tasks.task import scored_share

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from closedloop.bench.run import batch_hash
+from closedloop.bench.data import batch_hash
 from closedloop.tasks.counter import mix, words
 from closedloop.tasks.parity import Parity
 from closedloop.tasks.sampling import BINS, count_edges, count_ends

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from closedloop.bench.run import batch_hash
+from closedloop.bench.data import batch_hash
 from closedloop.tasks.pointer_chase import PointerChase
 from closedloop.tasks.sampling import doubling_name
 from closedloop.tasks.task import scored_share

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from closedloop.bench.run import batch_hash
+from closedloop.bench.data import batch_hash
 from closedloop.tasks.shares import in_split, split_of
 from closedloop.tasks.sudoku import Sudoku
 from closedloop.tasks.sudoku_boards import HARD, arranged, guess_bin, lines, make_boards, thirds
