@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from .counter import bits16, key_of, short_below
+from .layouts import asked_after
 from .sampling import chunked
 from .task import Batch, Rule, Split, Task, key_parts, require_sizes
 
@@ -65,13 +66,10 @@ class BucketSort(Task):
 
     def batch(self, key: int, rows: Tensor, length: int) -> Batch:
         """Some rows, by their numbers."""
-        inputs = torch.full((len(rows), 2 * length + 1), self.symbols + 1, dtype=torch.uint8)
-        inputs[:, :length] = short_below(bits16(key, rows, length), self.symbols)
-        inputs[:, length] = self.symbols
-        slots = torch.arange(2 * length + 1) - length - 1
+        symbols = short_below(bits16(key, rows, length), self.symbols)
+        inputs, mask, slots = asked_after(symbols, self.symbols)
         band = (slots.clamp_min(0) * BANDS // length).to(torch.uint8)
-        mask = (slots >= 0).expand(inputs.shape).clone()
-        return Batch(inputs, self.label(inputs), mask, {"band": band.expand_as(inputs)})
+        return Batch(inputs, self.label(inputs), mask, {"band": band})
 
     def label(self, inputs: Tensor) -> Tensor:
         """The first half in increasing order on the ANS; zeros before."""

@@ -41,3 +41,16 @@ def second(column: Tensor) -> Tensor:
 def first(column: Tensor) -> Tensor:
     """The part [B, L] of a column [B, 2L + 1] that belongs to the first x."""
     return column[:, : column.shape[1] // 2]
+
+
+def asked_after(symbols: Tensor, separator: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Symbols [R, L] as [x, SEP, L × ANS], ANS = SEP + 1: inputs, mask and the slots' numbers.
+
+    The j-th ANS is slot j, from 0; before the slots the numbers are negative.
+    """
+    rows, length = symbols.shape
+    inputs = torch.full((rows, 2 * length + 1), separator + 1, dtype=symbols.dtype)
+    inputs[:, :length] = symbols
+    inputs[:, length] = separator
+    slots = torch.arange(2 * length + 1) - length - 1
+    return inputs, (slots >= 0).expand(inputs.shape).clone(), slots.expand(inputs.shape)
