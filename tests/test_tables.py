@@ -162,6 +162,16 @@ def test_rules_in_a_record_are_what_they_score_on_its_test_rows(arena) -> None:
     assert name == "latest nonzero" and share == pytest.approx(float(right.double().mean()))
 
 
+def test_rows_met_in_training_are_told_below_the_table(arena) -> None:
+    table = next(t for t in arena.tables() if t.name == "leaderboard-parity-token")
+    (note,) = (note for note in table.notes if note.startswith("Test rows that stand in training"))
+    for length in (8, 16):
+        records = [r for r in arena.records() if r.trial.length == length]
+        share = max(record.data[str(length)]["overlap"] for record in records)
+        assert (f"L={length} {100 * share:.1f} %" in note) == (share > 0)
+    assert "L=8 " in note  # 128 training rows of the 256 strings there are
+
+
 def test_the_effective_length_is_the_longest_that_a_seed_solves() -> None:
     """Shares 1, .8, .95 at 8, 12, 24 of one seed and 1, .9, .5 of another: 8 and 12."""
     scores = pd.DataFrame(
