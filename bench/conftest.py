@@ -136,6 +136,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         return True
     try:
         here.store.require_writable()
+        here.store.save_plan(here.trials[0].preset, here.trials)
         if here.executor == "inline":
             here.pending(trials)
             return None

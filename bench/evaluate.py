@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..methods.method import Method, Step
 from ..tasks.task import Batch, Task
+from .outcomes import Witness
 from .train import Watch, token_nats
 
 SETTLED = 1e-3
@@ -117,8 +118,11 @@ def evaluate(
     size: int,
     tally: Tally,
     watch: Watch,
+    witness: Witness | None = None,
 ) -> None:
     """Score all rows of a batch at every budget, `size` rows at a time.
+
+    The witness takes down what single rows scored and how every iteration moved.
 
     Raises:
         ValueError: a step of the wrong shape, the wrong number of steps, or logits that are not
@@ -127,29 +131,35 @@ def evaluate(
     device = next(model.parameters()).device
     if model.iterates == "nothing":
         budgets = [0]
-    parts = range(0, len(batch), size)
+    parts, witness = range(0, len(batch), size), witness or Witness()
     for number, start in enumerate(parts, 1):
         part = batch.rows(slice(start, start + size)).to(device)
         axes = {"all": torch.zeros(len(part), dtype=torch.int64, device=device), **part.strata}
+        witness.begin(part.mask)
         with torch.no_grad():
-            for taken, seen in looks(model, task, part, budgets):
+            for taken, seen in looks(model, task, part, budgets, witness):
+                witness.look(taken, seen)
                 tally.add((*place, taken), seen, axes)
         watch("evaluate", number, len(parts), float("nan"))
 
 
 def looks(
-    model: Method, task: Task, part: Batch, budgets: Sequence[int]
+    model: Method, task: Task, part: Batch, budgets: Sequence[int], witness: Witness
 ) -> Iterator[tuple[int, Observations]]:
-    """What is seen at every budget, at the cost that the method's steps allow."""
+    """What is seen at every budget, at the cost that the method's steps allow.
+
+    Of runs to several budgets the longest is traced.
+    """
     if not model.incremental:
-        yield from asked(model, task, part, budgets)
+        yield from asked(model, task, part, budgets, witness)
         return
     for wanted in [budgets] if model.anytime else [[k] for k in budgets]:
-        yield from observed(model, task, part, wanted)
+        traced = witness if max(wanted) == max(budgets) else Witness()
+        yield from observed(model, task, part, wanted, traced)
 
 
 def asked(
-    model: Method, task: Task, part: Batch, budgets: Sequence[int]
+    model: Method, task: Task, part: Batch, budgets: Sequence[int], witness: Witness
 ) -> Iterator[tuple[int, Observations]]:
     """A pass for each budget, and one for the answers at zero iterations."""
     start = model.look(part.inputs, 0)
@@ -157,17 +167,19 @@ def asked(
     for taken in budgets:
         step = model.look(part.inputs, taken) if taken else start
         require_shapes(step, part, task.classes, taken, model.trained_iterations)
+        witness.trace(taken, step, part.mask)
         used = torch.full(part.mask.shape, float(taken), device=part.mask.device)
         yield taken, observe(step, part, task, first, used)
 
 
 def observed(
-    model: Method, task: Task, part: Batch, budgets: Sequence[int]
+    model: Method, task: Task, part: Batch, budgets: Sequence[int], witness: Witness
 ) -> Iterator[tuple[int, Observations]]:
     """The wanted budgets of one run to the highest of them, with what is seen there."""
     first, used, taken = None, torch.zeros(part.mask.shape, device=part.mask.device), -1
     for taken, step in enumerate(model.deliberate(part.inputs, max(budgets))):
         require_shapes(step, part, task.classes, taken, model.trained_iterations)
+        witness.trace(taken, step, part.mask)
         first = step.logits.argmax(-1) if first is None else first
         if taken:
             used += 1.0 if step.active is None else step.active.float()
@@ -182,7 +194,8 @@ def require_shapes(step: Step, batch: Batch, classes: int, taken: int, trained: 
     expected = (*batch.inputs.shape, classes)
     if step.logits.shape != expected:
         raise ValueError(f"expected logits of shape {expected}, got {tuple(step.logits.shape)}")
-    for name, value in (("change", step.change), ("energy", step.energy), ("active", step.active)):
+    for name in ("change", "energy", "active", "residual"):
+        value = getattr(step, name)
         if value is not None and value.shape != batch.inputs.shape:
             raise ValueError(
                 f"expected {name} of shape {tuple(batch.inputs.shape)}, got {tuple(value.shape)}"

@@ -20,6 +20,7 @@ from .data import Data, Unsupported, make_data, marked
 from .environment import environment
 from .errors import one_line
 from .evaluate import Tally, evaluate
+from .outcomes import Witness
 from .pulse import Pulse, Timeout
 from .registry import Registry
 from .seeds import data_seed, initial_seed, noise_seed
@@ -127,11 +128,14 @@ def perform(trial: Trial, registry: Registry, settings: Settings, watch: Watch) 
     body = save(weights_of(model))
     if settings.keep_weights:
         write_whole(Store(settings.results).weights(trial.id), lambda file: file.write(body))
-    begun, tally, told = time.monotonic(), Tally(), {}
+    begun, tally, told, outcomes, traces = time.monotonic(), Tally(), {}, {}, {}
     for length in trial.test_lengths:
         rows, told[str(length)] = marked(data, length)
         budgets, size = trial.evaluate["iterations"], trial.evaluate["batch"]
-        evaluate(model, data.task, rows, ("test", length), budgets, size, tally, watch)
+        witness = Witness()
+        evaluate(model, data.task, rows, ("test", length), budgets, size, tally, watch, witness)
+        outcomes |= witness.rows(length)
+        traces[str(length)] = witness.traces()
     ended = time.monotonic()
     return Record(
         trial=trial,
@@ -149,6 +153,8 @@ def perform(trial: Trial, registry: Registry, settings: Settings, watch: Watch) 
         },
         data=told,
         weights=hashlib.sha256(body).hexdigest(),
+        traces={length: found for length, found in traces.items() if found},
+        rows=Store(settings.results).save_rows(trial.id, outcomes),
         environment=where(trial, settings, registry),
     )
 

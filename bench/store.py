@@ -5,20 +5,26 @@ DIR/live/ID.json         heartbeats        DIR/locks/ID.lock                who 
 DIR/logs/ID.log          output of children that failed
 DIR/aside/               records that do not read or were run again, by name and time
 DIR/weights/ID.safetensors   best weights, with --keep-weights
+DIR/rows/ab/ID.npz       outcomes of single test rows (outcomes.py); the record holds their hash
+DIR/plans/PRESET.json    every trial that a run of the preset asked for, done or not
 DIR/tables/              what was drawn from the records
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import io
 import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
+import numpy as np
 from filelock import FileLock
 
 from .errors import Misuse, one_line
@@ -76,6 +82,47 @@ class Store:
         text = record.to_json().encode()
         write_whole(self.path(record.trial.id), lambda file: file.write(text))
         (self.folder / "live" / f"{record.trial.id}.json").unlink(missing_ok=True)
+
+    def rows_path(self, trial_id: str) -> Path:
+        """Where the outcomes of a trial's single test rows lie."""
+        return self.folder / "rows" / trial_id[:2] / f"{trial_id}.npz"
+
+    def save_rows(self, trial_id: str, arrays: Mapping[str, np.ndarray]) -> str:
+        """Write outcomes by row before the record that names them; returns their SHA-256."""
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+        body = buffer.getvalue()
+        write_whole(self.rows_path(trial_id), lambda file: file.write(body))
+        return hashlib.sha256(body).hexdigest()
+
+    def load_rows(self, record: Record) -> dict[str, np.ndarray]:
+        """The outcomes by row of a record; {} where there are none, or not the record's own."""
+        try:
+            body = self.rows_path(record.trial.id).read_bytes()
+        except OSError:
+            return {}
+        if hashlib.sha256(body).hexdigest() != record.rows:
+            return {}
+        try:
+            with np.load(io.BytesIO(body), allow_pickle=False) as arrays:
+                return dict(arrays)
+        except (OSError, ValueError, zipfile.BadZipFile):
+            return {}
+
+    def save_plan(self, preset: str, trials: Iterable[Trial]) -> None:
+        """Note what a run asks for; an older trial of the same name is asked for no longer."""
+        path = self.folder / "plans" / f"{preset}.json"
+        named = {trial.name: trial for trial in (*self.load_plan(preset), *trials)}
+        body = json.dumps([trial.to_dict() for _, trial in sorted(named.items())], indent=0)
+        write_whole(path, lambda file: file.write(body.encode()))
+
+    def load_plan(self, preset: str) -> list[Trial]:
+        """What runs of a preset have asked for; [] where no plan is kept or it does not read."""
+        try:
+            body = json.loads((self.folder / "plans" / f"{preset}.json").read_text())
+            return [Trial.from_dict(values) for values in body]
+        except (OSError, ValueError, KeyError, TypeError):
+            return []
 
     def load(self, trial_id: str) -> Record | None:
         """The record of a trial, or None; an unreadable one is set aside first.

@@ -11,8 +11,10 @@ from typing import Any
 
 from .errors import Misuse
 
-SCHEMA = 1
-MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}
+SCHEMA = 2
+MIGRATIONS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    1: lambda body: {**body, "rows": "", "traces": {}, "schema": 2},
+}
 """Schema n -> a pure function that turns a record of schema n into one of schema n + 1."""
 
 OK, DIVERGED, UNSUPPORTED = "ok", "diverged", "unsupported"
@@ -103,7 +105,9 @@ class Record:
     length: SHA-256 of the test rows, their overlap with the training rows, the options in which the
     task's form for the method differs, what trivial rules score on them, and
     the stated levels. weights: SHA-256
-    of the scored weights, which tells whether two variants answer from the same ones.
+    of the scored weights, which tells whether two variants answer from the same ones. traces, by
+    length: histograms of what every iteration did (outcomes.py). rows: SHA-256 of the side file
+    with the outcomes of single test rows, or "" where there is none.
     """
 
     trial: Trial
@@ -114,6 +118,8 @@ class Record:
     costs: Mapping[str, Any] = field(default_factory=dict)
     data: Mapping[str, Any] = field(default_factory=dict)
     weights: str = ""
+    traces: Mapping[str, Any] = field(default_factory=dict)
+    rows: str = ""
     environment: Mapping[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
 

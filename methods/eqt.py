@@ -110,7 +110,7 @@ class EqT(Method):
     def step(self, iterate: Iterate) -> Step:
         """Read an iterate out."""
         logits = self.trunk.read(iterate.state)
-        return Step(logits, iterate.change, iterate.energy, iterate.active)
+        return Step(logits, iterate.change, iterate.energy, iterate.active, iterate.residual)
 
     def refined(self, inputs: Tensor, iterations: int, watch: bool = False) -> Iterate:
         """The final iterate of the last ERM, every ERM having taken `iterations`."""

@@ -68,13 +68,15 @@ class Step:
     logits [B, T, V]. change [B, T] is ||h_k − h_{k−1}|| / ||h_{k−1}||, 0 at the proposal. energy
     [B, T], where the method has one, is in nats unless the method says otherwise. active [B, T] is
     True where the last iteration was allowed to move (an adaptive budget leaves finished positions
-    untouched); None means all.
+    untouched); None means all. residual [B, T], where the method can tell it, is how far this very
+    state is from rest, relative to its size: ||∇Φ(h)|| / ||h|| of an energy.
     """
 
     logits: Tensor
     change: Tensor
     energy: Tensor | None = None
     active: Tensor | None = None
+    residual: Tensor | None = None
 
 
 class Method(nn.Module, ABC):

@@ -86,20 +86,28 @@ class Proximal(Solver):
         moving, energy = torch.zeros_like(active), None
         for taken in range(iterations + 1):
             last = taken == iterations
-            if not last and bool(active.any()):
+            unseen = watch and (energy is None or bool(moving.any()))
+            if unseen or (not last and bool(active.any())):
                 gradient, energy = slope(potential, state, create_graph)
-            elif watch and (energy is None or bool(moving.any())):
-                energy = slope(potential, state, create_graph)[1]
-            yield Iterate(state, change, energy if watch else None, moving)
+                pull = gradient + (state - proposal) / self.gamma
+            if watch:
+                yield Iterate(state, change, energy, moving, size_of(pull, state))
+            else:
+                yield Iterate(state, change, None, moving)
             if last:
                 return
             if not bool(active.any()):
                 moving, change = active, torch.zeros_like(change)
                 continue
             moving = active = self.halting.before(active, taken, energy)  # type: ignore[arg-type]
-            pull = gradient + (state - proposal) / self.gamma
             size = self.step_sizes[min(taken, len(self.step_sizes) - 1)]
             new = torch.where(moving.unsqueeze(-1), state - size * pull, state)
             change = relative_change(new.detach(), state.detach())
             active = self.halting.after(active, (new - state).detach().norm(dim=-1))
             state = new
+
+
+def size_of(pull: Tensor, state: Tensor) -> Tensor:
+    """||∇Φ(h)|| / ||h|| at every position, [B, T]."""
+    length = state.detach().norm(dim=-1)
+    return pull.detach().norm(dim=-1) / length.clamp_min(torch.finfo(length.dtype).tiny)

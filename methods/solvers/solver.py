@@ -18,13 +18,15 @@ class Iterate:
     """The state after some iterations.
 
     state [B, T, D]; change [B, T], relative; energy [B, T] of this state where it was asked for;
-    active [B, T], True where the last iteration could move.
+    active [B, T], True where the last iteration could move; residual [B, T], ||∇Φ|| / ||h|| of this
+    state, where it was asked for.
     """
 
     state: Tensor
     change: Tensor
     energy: Tensor | None
     active: Tensor
+    residual: Tensor | None = None
 
 
 class Solver(ABC):

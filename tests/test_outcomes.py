@@ -1,0 +1,117 @@
+"""Outcomes of single rows and traces of iterations, against the sums and by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from closedloop.bench import outcomes
+from closedloop.bench.outcomes import BINS, LOWEST, PER_DECADE, bins, pooled, quantiles
+from closedloop.bench.plan import Request, plan
+from closedloop.bench.registry import Registry
+from closedloop.bench.run import Settings, run_trial
+from closedloop.bench.store import Store
+from closedloop.bench.trial import Record
+
+SETTINGS = ["train.rows=64", "train.epochs=1", "evaluate.rows=48", "evaluate.iterations=[0, 1, 3]"]
+
+
+@pytest.fixture(scope="module", params=["eqt", "deq", "diffusion-masked", "ttt-linear", "gru"])
+def ran(request: pytest.FixtureRequest, tmp_path_factory) -> tuple[Record, Store]:
+    """A trial of a method of every kind of iteration, in 20-row parts."""
+    settings = [*SETTINGS, "evaluate.batch=20"]
+    asked = Request(preset="smoke", methods=[request.param], lengths=[8], seeds=1)
+    (trial,) = plan(replace(asked, settings=settings), Registry())
+    folder = tmp_path_factory.mktemp("ran")
+    record = run_trial(trial, Registry(), Settings(results=str(folder)))
+    assert record.status == "ok", record.reason
+    return record, Store(folder)
+
+
+def test_outcomes_by_row_add_up_to_the_record_s_counts(ran: tuple[Record, Store]) -> None:
+    record, store = ran
+    rows = store.load_rows(record)
+    sums = {tuple(row[1:6]): row[6:] for row in record.metrics}
+    scored = rows["8/scored"].astype(int)
+    for place, taken in enumerate(rows["8/budgets"].tolist()):
+        n, right = sums[8, taken, "all", 0, "token"]
+        assert (scored.sum(), rows["8/right"][place].astype(int).sum()) == (n, right)
+        _, whole = sums[8, taken, "all", 0, "sequence"]
+        assert (rows["8/right"][place] == scored).sum() == whole
+        _, nats = sums[8, taken, "all", 0, "nats"]
+        assert rows["8/nats"][place].sum() == pytest.approx(nats, rel=1e-5)
+        if "8/energy" in rows:
+            _, energy = sums[8, taken, "all", 0, "energy"]
+            by_hand = (rows["8/energy"][place].astype(float) * scored).sum()
+            assert by_hand == pytest.approx(energy, rel=1e-4)
+
+
+def test_every_iteration_up_to_the_highest_budget_is_traced(ran: tuple[Record, Store]) -> None:
+    record, _ = ran
+    if record.trial.method == "gru":
+        assert record.traces == {"8": {}} or record.traces == {}
+        return
+    counts = {int(k): pairs for k, pairs in record.traces["8"]["change"].items()}
+    every = {1, 3} if record.trial.method == "ttt-linear" else {1, 2, 3}
+    assert set(counts) == every
+    assert {sum(count for _, count in pairs) for pairs in counts.values()} == {48 * 8}
+
+
+def test_an_energy_leaves_a_residual_that_descent_lowers() -> None:
+    """EqT's residual is ||∇Φ|| / ||h||: ten times the relative change at step size 0.1."""
+    from closedloop.methods.eqt import EqT
+    from closedloop.methods.method import Sizes, build
+
+    model = build(EqT, EqT.Config(width=16, depth=1, heads=2), Sizes(2, 2, 8), 0).eval()
+    inputs = torch.randint(0, 2, (3, 8), generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        steps = list(model.deliberate(inputs, 3))
+    for before, after in zip(steps, steps[1:], strict=False):
+        assert torch.allclose(before.residual * 0.1, after.change, rtol=1e-4)
+    assert (steps[3].residual < steps[0].residual).float().mean() > 0.9
+
+
+def test_only_the_first_rows_are_kept(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(outcomes, "KEPT", 30)
+    asked = Request(preset="smoke", methods=["gru"], lengths=[8], seeds=1, settings=SETTINGS)
+    (trial,) = plan(asked, Registry())
+    record = run_trial(trial, Registry(), Settings(results=str(tmp_path)))
+    assert Store(tmp_path).load_rows(record)["8/right"].shape == (1, 30)
+
+
+def test_outcomes_that_are_not_the_record_s_own_are_not_read(ran: tuple[Record, Store]) -> None:
+    record, store = ran
+    assert store.load_rows(record)
+    assert store.load_rows(replace(record, rows="")) == {}
+    path = store.rows_path(record.trial.id)
+    body = path.read_bytes()
+    path.write_bytes(body[:-1] + b"?")
+    assert store.load_rows(record) == {}
+    path.unlink()
+    assert store.load_rows(record) == {}
+    path.write_bytes(body)
+
+
+def test_bins_and_quantiles_by_hand() -> None:
+    values = torch.tensor([0.0, 1e-12, 1.01e-9, 1.0, 1e9, torch.inf, torch.nan])
+    one = -LOWEST * PER_DECADE + 1
+    assert bins(values).tolist() == [0, 0, 1, one, BINS - 1, BINS - 1, BINS - 1]
+    histogram = [[0, 1], [one, 8], [one + PER_DECADE, 1]]
+    width = 10 ** (0.5 / PER_DECADE)
+    found = quantiles(histogram, [0.1, 0.5, 1.0])
+    assert found == pytest.approx([10.0**LOWEST, width, 10 * width])
+    assert pooled([histogram, [[one, 2]]]) == [[0, 1], [one, 10], [one + PER_DECADE, 1]]
+    assert quantiles([], [0.5]) == []
+
+
+def test_quantiles_agree_with_numpy_s_within_a_bin() -> None:
+    values = np.exp(np.random.default_rng(0).normal(-5, 2, 4000))
+    counts = torch.bincount(bins(torch.from_numpy(values)), minlength=BINS)
+    shares = [0.05, 0.25, 0.5, 0.75, 0.95]
+    found = np.array(quantiles(outcomes.pairs(counts), shares))
+    ratio = found / np.quantile(values, shares)
+    assert (np.abs(np.log10(ratio)) < 1 / PER_DECADE).all()
