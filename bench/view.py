@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ..tasks.task import Task
+from .errors import Misuse
 from .registry import Registry
 from .trial import Record, Trial
 
@@ -35,7 +36,7 @@ class View:
         first = self.trials[0]
         try:
             return self.registry.task(first.task)(**first.task_options)
-        except ImportError:
+        except (ImportError, Misuse, TypeError):
             return None
 
     def metrics(self) -> list[str]:
