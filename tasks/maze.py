@@ -9,11 +9,10 @@ A maze is drawn by depth-first search from a random cell, S is a random cell, an
 whose distance d from S, in steps from cell to cell, lies in the row's bin: [1, c), [c, 2c), [2c,
 4c) or [4c, c²), dealt in turn; a bin that holds no distance below c² is left out. If no cell is so
 far away, the maze is drawn anew. The second axis counts the junctions on the path: cells with three
-openings or more. A grid with its S and G tells its split, by its hash: no test row is met in
-training, even where mazes are few (48 of 2×2 cells, 6,336 of 3×3). But its walls are, with other
-ends, where there are few of them: all of 3×3 and 4×4, 9 of 100 at 5×5, none from 7×7 on; and at 3×3
-for 78 of 100 test rows the one with S and G exchanged, whose answer is the same. Mazes are drawn
-faster than models read them, tens of thousands a second at c = 7, so that they are not kept.
+openings or more. The walls tell the split, by their hash: no test maze is met in training with
+other ends either, even where there are few (88 of 3×3 cells that such a search can draw, 13 of them
+the tests'; of 2×2 there are 4, too few to be divided). Mazes are drawn faster than models read
+them, tens of thousands a second at c = 7, so that they are not kept.
 
 A path of d steps takes 2d + 1 of the 2c² − 1 open places, mostly the smaller part, so that leaving
 all off the path is right more often than not.
@@ -52,9 +51,9 @@ AT_ONCE = 1024
 
 
 def cells_across(length: int) -> int:
-    """The c of a grid of (2c + 1)² places, 0 if there is none with c ≥ 2."""
+    """The c of a grid of (2c + 1)² places, 0 if there is none with c ≥ 3."""
     side = math.isqrt(max(length, 0))
-    return side // 2 if side * side == length and side % 2 and side >= 5 else 0
+    return side // 2 if side * side == length and side % 2 and side >= 7 else 0
 
 
 def path_bins(c: int) -> list[range]:
@@ -73,7 +72,7 @@ class Maze(Task):
     layout: str = "place"
 
     name: ClassVar[str] = "maze"
-    version: ClassVar[int] = 1  # type: ignore[misc]
+    version: ClassVar[int] = 2  # type: ignore[misc]
     vocab: ClassVar[int] = 5  # type: ignore[misc]
     classes: ClassVar[int] = 2  # type: ignore[misc]
     dials: ClassVar[tuple[str, ...]] = ("path",)  # type: ignore[misc]
@@ -99,7 +98,7 @@ class Maze(Task):
         """Refuse what is no grid."""
         if not cells_across(length):
             raise ValueError(
-                f"expected a length of (2c + 1)² with c ≥ 2 (25, 49, 81, 121, …), got {length}"
+                f"expected a length of (2c + 1)² with c ≥ 3 (49, 81, 121, …), got {length}"
             )
 
     def positions(self, length: int) -> int:
@@ -220,7 +219,7 @@ def drawn(key: int, rows: Tensor, length: int, split: Split) -> tuple[Tensor, Te
         numbers = rows[pending] + (torch.arange(attempt, attempt + many)[:, None] << 32)
         bounds = low[pending].repeat(many), high[pending].repeat(many)
         grid, on, found = tried(key, numbers.flatten(), *bounds, cells_across(length))
-        fits = (found & in_split(grid, split)).view(many, count)
+        fits = (found & in_split((grid > WALL).long(), split)).view(many, count)
         fit, first_fit = fits.any(0), fits.int().argmax(0) * count + torch.arange(count)
         inputs[pending[fit]], targets[pending[fit]] = grid[first_fit[fit]], on[first_fit[fit]]
         pending, attempt = pending[~fit], attempt + many

@@ -6,8 +6,8 @@ them. The answer at an empty cell is its digit, class d for digit d; class 0 is 
 are the empty cells alone, and no board has a second solution. In place, a row is the board; in the
 layout `copy`, [board, 10, board], it can be answered from left to right. Both hold the same boards.
 
-A board is a random solution (by backtracking, its digits renamed until its split is the row's: no
-uniform draw; on 4×4 a solution may come five times as often as another), emptied cell by cell in
+A board is a random solution (on 4×4 any of the split's with equal chance; else by backtracking, its
+digits renamed until its split is the row's: no uniform draw), emptied cell by cell in
 random order wherever its solution stays the only one, until as many cells are empty as wanted, or
 drawn anew. The dial is the number of empty cells, in thirds of fewest … most as equal as can be
 (6–7, 8, 9–10; 14–16, 17–19, 20–22; 30–34, 35–40, 41–45; 50–52, 53–55, 56–58), dealt in turn and
@@ -62,7 +62,7 @@ class Sudoku(Task):
     boards: int = 0
 
     name: ClassVar[str] = "sudoku"
-    version: ClassVar[int] = 1  # type: ignore[misc]
+    version: ClassVar[int] = 2  # type: ignore[misc]
     vocab: ClassVar[int] = SEPARATOR + 1  # type: ignore[misc]
     classes: ClassVar[int] = 10  # type: ignore[misc]
     dials: ClassVar[tuple[str, ...]] = ("empties",)  # type: ignore[misc]

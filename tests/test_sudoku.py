@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from collections import Counter
 
 import pytest
 import torch
@@ -11,7 +12,15 @@ from hypothesis import strategies as st
 from closedloop.bench.data import batch_hash
 from closedloop.tasks.shares import in_split, split_of
 from closedloop.tasks.sudoku import Sudoku
-from closedloop.tasks.sudoku_boards import HARD, arranged, guess_bin, lines, make_boards, thirds
+from closedloop.tasks.sudoku_boards import (
+    HARD,
+    arranged,
+    grids_of_four,
+    guess_bin,
+    lines,
+    make_boards,
+    thirds,
+)
 from closedloop.tasks.sudoku_solver import BOXES, candidates, rules_of, solve
 from closedloop.tasks.task import SPLITS
 
@@ -202,6 +211,16 @@ def test_no_test_solution_stands_in_training(boards) -> None:
     assert not seen["test"] & seen["validation"]
     assert sum(map(len, seen.values())) > 280  # of 288
     assert all(split_of(grid) == split for split in SPLITS for grid in seen[split])
+
+
+def test_solutions_of_4x4_come_with_equal_chance() -> None:
+    """Of 36 or so in the test split; every one 1,800 / 36 times, within five standard errors."""
+    told = Counter(tuple(grid) for grid in grids(Sudoku().sample(1800, 16, 0, "test")))
+    known = grids_of_four("test")
+    assert set(told) == {tuple(grid) for grid in known}
+    assert sum(len(grids_of_four(split)) for split in SPLITS) == 288
+    share = 1800 / len(known)
+    assert max(abs(count - share) for count in told.values()) < 5 * share**0.5
 
 
 def test_a_split_holds_its_share_of_boards() -> None:
@@ -415,5 +434,5 @@ def test_test_rows_are_frozen() -> None:
     assert batch_hash(few) == FROZEN_ARRANGED
 
 
-FROZEN = "a254210d9101c1fe6ce34c17ed325ef25924b42bd5a5b5ac50cf4261419a779d"
-FROZEN_ARRANGED = "04777cc169117b7c45555a721059648e8f18ec90559f9b03c386c3d9f895f23f"
+FROZEN = "766a90a75648b4a1e732b7937e599ea2d8ae37fe8dad03e2c0a25ba3955b6ef8"
+FROZEN_ARRANGED = "d0e3eb7aa7ae41da59df2c30ea395e3df7ff9cfc14827342d2eef7ad38eb3958"
