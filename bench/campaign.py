@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -146,3 +146,27 @@ def missing_plugins(registry: Registry, trials: Sequence[Trial]) -> list[str]:
         for kind, names in (("method", methods), ("task", tasks))
         for name in names
     ]
+
+
+def narrowed(campaign: Campaign, rows: Sequence[str], tasks: Sequence[str]) -> Campaign:
+    """The part of a campaign with these rows and tasks; an empty list keeps all.
+
+    Raises:
+        Misuse: a name that was not planned.
+    """
+    for kind, names, known in (
+        ("method row", rows, campaign.rows),
+        ("task", tasks, campaign.tasks),
+    ):
+        for name in names:
+            if name not in known:
+                raise unknown(f"{kind} in this folder", name, known)
+
+    def kept(trial: Trial) -> bool:
+        return (not rows or trial.row in rows) and (not tasks or trial.question in tasks)
+
+    trials = [trial for trial in campaign.trials if kept(trial)]
+    if not trials:
+        raise Misuse(f"no trial of {', '.join(rows)} on {', '.join(tasks)} was planned")
+    records = [record for record in campaign.records if kept(record.trial)]
+    return replace(campaign, trials=trials, records=records)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from . import folder_commands, report_commands
 from .arena import DEFAULT_RESULTS, Arena, open_arena
 from .data import batch_hash
 from .errors import Misuse
@@ -67,12 +68,12 @@ def parser() -> argparse.ArgumentParser:
         "--stratum", action="append", default=[], metavar="AXIS=STRATUM", help="repeatable"
     )
     add("plan", print_plan, planned)
-    tabled = add("table", print_table, planned)
-    tabled.add_argument("name", nargs="?", help="a table's name; default: all of them")
     add("status", print_status, planned)
     contracts = add("contracts", run_contracts)
     contracts.add_argument("--methods", default="", help="a,b,…; default: all")
     contracts.add_argument("--tasks", default="", help="a,b,…; default: all")
+    report_commands.register(commands)
+    folder_commands.register(add)
     return top
 
 
@@ -142,19 +143,6 @@ def print_plan(arguments: argparse.Namespace) -> None:
 
     arena = arena_of(arguments)
     show(estimate_table(arena, arena.trials), arguments)
-
-
-def print_table(arguments: argparse.Namespace) -> None:
-    """the leaderboard's tables from a results folder"""
-    arena = arena_of(arguments)
-    tables = {table.name: table for table in arena.tables()}
-    if arguments.name and arguments.name not in tables:
-        from .errors import unknown
-
-        raise unknown("table", arguments.name, tables)
-    for name, table in tables.items():
-        if arguments.name in (None, name):
-            show(table, arguments)
 
 
 def run_contracts(arguments: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .conditions import conditions
+from .errors import Misuse
 from .levels import forms, level_rows
 from .overview import overview_tables
 from .registry import Registry
 from .side_tables import cost_table, failure_table, refinement_table
-from .stats import seed_interval
+from .stats.intervals import seed_interval
 from .tables import Table, cell, tidy
 from .trial import OK, Record, Trial
 from .view import View, extrapolation, in_length
@@ -34,7 +37,7 @@ def leaderboard(
         tables += task_tables(task, of_task, seen, frame, registry)
     failures = [record for record in records if record.status not in (OK,)]
     if failures:
-        tables.append(failure_table(failures))
+        tables.append(failure_table(trials, failures))
     return tables
 
 
@@ -56,8 +59,8 @@ def task_tables(
             for metric in dict.fromkeys((own, "token", "sequence"))
         ]
     if (view.scores["iterations"] > 0).any():
-        tables.append(refinement_table(task, trials, view.scores))
-    return [*tables, cost_table(task, trials, records)]
+        tables.append(refinement_table(task, trials, records, view.scores))
+    return [*tables, cost_table(task, trials, records, registry)]
 
 
 def score_table(view: View, metric: str) -> Table:
@@ -67,21 +70,26 @@ def score_table(view: View, metric: str) -> Table:
     values = scores["sum"] / scores["n"] * (100 if share else 1)
     grouped = values.groupby([scores["method"], scores["iterations"], scores["length"]])
     cells: dict[Any, list[float]] = {key: list(group) for key, group in grouped}
+    budgets: dict[str, set[int]] = {}
+    for method, budget, _ in cells:
+        budgets.setdefault(method, set()).add(budget)
+    broken, counts = statuses(view), standing(trials, view.records)
     rows: list[list[Any]] = []
     for method in sorted({trial.row for trial in trials}):
-        counts = standing(method, trials, view.records)
-        for budget in sorted({k for m, k, _ in cells if m == method}) or [""]:
+        known: list[Any] = sorted(budgets.get(method, ())) or [""]
+        for budget in known:
             texts = []
             for length in view.lengths:
                 found = cells.get((method, budget, length), [])
                 most = 100 if share else length if metric == "prefix" else np.inf
-                texts.append(cell(seed_interval(found, 0, most), share))
-            rows.append([method, budget, *texts, counts])
+                text = cell(seed_interval(found, 0, most), share)
+                texts.append(text if found else broken.get((method, length), text))
+            rows.append([method, budget, *texts, counts[method]])
     rows += level_rows(view, metric)
     columns = ["method", "K", *(f"L={length}" for length in view.lengths), "trials"]
     frame = with_promises(pd.DataFrame(rows, columns=columns), view)
     title = f"{view.title}: {view.metric_title(metric)}"
-    return Table(f"leaderboard-{view.name}-{metric}", title, frame, notes(view))
+    return Table(f"leaderboard-{view.name}-{metric}", title, frame, notes(view), keys=2)
 
 
 def effective_table(view: View, metric: str) -> Table:
@@ -138,7 +146,7 @@ def is_not(trial: Trial, registry: Registry) -> str:
     """What the trial's method declares not to be, such as `causal, anytime`."""
     try:
         method = registry.method(trial.method)
-    except ImportError:
+    except (ImportError, Misuse):
         return ""
     return ", ".join(word for name, word in PROMISES.items() if not getattr(method, name))
 
@@ -146,10 +154,8 @@ def is_not(trial: Trial, registry: Registry) -> str:
 def notes(view: View) -> tuple[str, ...]:
     """What a reader must know to read the numbers."""
     trials = view.trials
-    seeds = len({trial.seed for trial in trials})
-    presets = ", ".join(sorted({trial.preset for trial in trials}))
     told = [
-        f"Mean over seeds [95 % t interval]; preset {presets}, {seeds} seed(s) planned; K is the "
+        f"Mean over seeds [95 % t interval]; {conditions(trials, view.records)}; K is the "
         "iteration budget at test time; trials: with scores / planned; is not: what the method "
         "declares it is not"
     ]
@@ -186,8 +192,20 @@ def own_recipes(trials: Sequence[Trial]) -> str:
     return "; ".join(texts)
 
 
-def standing(method: str, trials: Sequence[Trial], records: Sequence[Record]) -> str:
-    """`in / planned` of a method."""
-    planned = sum(trial.row == method for trial in trials)
-    scored = sum(record.trial.row == method and record.status == OK for record in records)
-    return f"{scored}/{planned}"
+def statuses(view: View) -> dict[tuple[str, int], str]:
+    """(row, length) -> what became of its trials that gave no scores: `diverged, error`."""
+    found: dict[tuple[str, int], set[str]] = {}
+    alone = len({trial.length for trial in view.trials}) == 1
+    for record in view.records:
+        if record.status != OK:
+            trial = record.trial
+            for length in trial.test_lengths if alone else (trial.length,):
+                found.setdefault((trial.row, length), set()).add(record.status)
+    return {place: ", ".join(sorted(seen)) for place, seen in found.items()}
+
+
+def standing(trials: Sequence[Trial], records: Sequence[Record]) -> dict[str, str]:
+    """`with scores / planned` of every row."""
+    planned = Counter(trial.row for trial in trials)
+    scored = Counter(record.trial.row for record in records if record.status == OK)
+    return {row: f"{scored[row]}/{count}" for row, count in planned.items()}

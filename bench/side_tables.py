@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from .conditions import conditions
+from .positions import flops_per_row, in_other_form
+from .registry import Registry
 from .tables import Table, engineering
 from .trial import DIVERGED, OK, Record, Trial
 
@@ -28,7 +32,9 @@ def longest_lengths(trials: Sequence[Trial]) -> dict[str, int]:
     return longest
 
 
-def refinement_table(task: str, trials: Sequence[Trial], scores: pd.DataFrame) -> Table:
+def refinement_table(
+    task: str, trials: Sequence[Trial], records: Sequence[Record], scores: pd.DataFrame
+) -> Table:
     """What the iterations did at a row's longest length: flips since K = 0, movement, energy."""
     iterating = scores.loc[scores["iterations"] > 0, "method"].unique()
     longest = longest_lengths(trials)
@@ -48,47 +54,74 @@ def refinement_table(task: str, trials: Sequence[Trial], scores: pd.DataFrame) -
     columns = ["method", "L", "K", *(title for title, _, _ in REFINEMENT.values())]
     frame = pd.DataFrame(rows, columns=columns)
     title = f"{task}: what the iterations did"
-    note = "Means over the test tokens of all seeds; flips count from the answers at K = 0"
-    return Table(f"leaderboard-{task}-refinement", title, frame, (note,))
+    note = "Means over the test tokens of all seeds; flips count from the answers at K = 0; "
+    told = (note + conditions(trials, records),)
+    return Table(f"leaderboard-{task}-refinement", title, frame, told, keys=3)
 
 
-COSTS = ["method", "L", "K", "parameters", "training FLOPs", "FLOPs/token", "training s"]
-COSTS += ["us/token"]
+COSTS = ["method", "L", "K", "parameters", "training FLOPs", "FLOPs/token", "FLOPs/row"]
+COSTS += ["training s", "us/token"]
 
 
-def cost_table(task: str, trials: Sequence[Trial], records: Sequence[Record]) -> Table:
-    """Parameters, FLOPs and seconds at a row's longest length, a line for every budget."""
+def cost_table(
+    task: str, trials: Sequence[Trial], records: Sequence[Record], registry: Registry
+) -> Table:
+    """Parameters, FLOPs and seconds at a row's longest length, a line for every budget.
+
+    A token is a position of the row as asked; a method that is shown the row first has more of
+    them, which a star tells: by FLOPs/row it compares with the others.
+    """
     scored = [record for record in records if record.status == OK]
-    lines = []
+    groups: dict[tuple[str, int], list[Record]] = {}
+    for record in scored:
+        groups.setdefault((record.trial.row, record.trial.length), []).append(record)
+    lines, asked = [], set()
     for row, length in sorted(longest_lengths(trials).items()):
-        group = [r.costs for r in scored if r.trial.row == row and r.trial.length == length]
-        lines += [[row, length, *line] for line in cost_lines(group)] if group else []
-    return Table(
-        f"leaderboard-{task}-costs",
-        f"{task}: costs",
-        pd.DataFrame(lines, columns=COSTS),
-        (f"FLOPs counted, not estimated; seconds are medians over seeds, {places(scored)}",),
-    )
+        group = groups.get((row, length))
+        if group:
+            form = in_other_form(group[0])
+            asked |= {form} if form else set()
+            lines += [[row, length, *line] for line in cost_lines(group, registry)]
+    notes = [
+        f"FLOPs counted, not estimated; seconds are medians over seeds, {places(scored)}; "
+        f"{conditions(trials, records)}"
+    ]
+    if asked:
+        notes.append(
+            f"* asked in another form ({'; '.join(sorted(asked))}), whose row has other positions: "
+            "compare FLOPs/row"
+        )
+    frame = pd.DataFrame(lines, columns=COSTS)
+    return Table(f"leaderboard-{task}-costs", f"{task}: costs", frame, tuple(notes), keys=3)
 
 
-def cost_lines(group: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+def cost_lines(group: Sequence[Record], registry: Registry) -> list[list[str]]:
     """The costs of one row's seeds, from K on, by budget."""
+    costs = [record.costs for record in group]
     parameters, training, seconds = (
-        float(pd.Series([costs[name] for costs in group]).median())
+        statistics.median(cost[name] for cost in costs)
         for name in ("parameters", "train_flops", "train_seconds")
     )
-    flops, answering = group[0]["answer_flops_per_token"], timings(group)
+    flops, answering = costs[0]["answer_flops_per_token"], timings(costs)
+    whole, star = flops_per_row(group[0], registry), " *" if in_other_form(group[0]) else ""
     once = [f"{parameters:,.0f}", engineering(training)]
     return [
-        [k, *once, engineering(flops[k]), f"{seconds:.1f}", f"{1e6 * answering[k]:.2f}"]
+        [
+            k,
+            *once,
+            engineering(flops[k]) + star,
+            engineering(whole[int(k)]) if int(k) in whole else "-",
+            f"{seconds:.1f}",
+            f"{1e6 * answering[k]:.2f}",
+        ]
         for k in sorted(flops, key=int)
     ]
 
 
-def timings(group: Sequence) -> dict[str, float]:
+def timings(group: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """Median seconds per token by budget."""
-    frame = pd.DataFrame([costs["answer_seconds_per_token"] for costs in group])
-    return {str(budget): float(value) for budget, value in frame.median().items()}
+    timed = [costs["answer_seconds_per_token"] for costs in group]
+    return {str(k): statistics.median(times[k] for times in timed) for k in timed[0]}
 
 
 def places(records: Sequence[Record]) -> str:
@@ -103,11 +136,13 @@ def places(records: Sequence[Record]) -> str:
     )
 
 
-def failure_table(records: Sequence[Record]) -> Table:
+def failure_table(trials: Sequence[Trial], records: Sequence[Record]) -> Table:
     """Every trial without scores, with the first line of its reason."""
     rows = [
-        [r.trial.name, r.status, next(iter(r.reason.splitlines()), "")[:160]]
+        [r.trial.name, r.status, next(iter(r.reason.splitlines()), "")]
         for r in sorted(records, key=lambda r: r.trial.name)
     ]
     title = f"Trials without scores ({sum(r.status == DIVERGED for r in records)} diverged)"
-    return Table("failures", title, pd.DataFrame(rows, columns=["trial", "status", "reason"]))
+    note = f"{len(rows)} of {len(trials)} planned trials; {conditions(trials, records)}"
+    frame = pd.DataFrame(rows, columns=["trial", "status", "reason"])
+    return Table("failures", title, frame, (note,), keys=2)

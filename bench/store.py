@@ -121,7 +121,7 @@ class Store:
         try:
             body = json.loads((self.folder / "plans" / f"{preset}.json").read_text())
             return [Trial.from_dict(values) for values in body]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return []
 
     def load(self, trial_id: str) -> Record | None:
@@ -139,7 +139,10 @@ class Store:
             self._set_aside(path, error)
             return None
         try:
-            return read_record(text)
+            record = read_record(text)
+            if record.trial.id != trial_id:
+                raise ValueError(f"expected the record of trial {trial_id}, by its file's name")
+            return record
         except Misuse:
             raise
         except (ValueError, KeyError, TypeError, AttributeError) as error:

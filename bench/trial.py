@@ -143,16 +143,7 @@ def read_record(text: str) -> Record:
         Misuse: its schema is newer than this version reads.
         ValueError, KeyError, TypeError: it is no record, or its id is not its trial's.
     """
-    body = json.loads(text)
-    schema = body["schema"]
-    if schema > SCHEMA:
-        raise Misuse(
-            f"record {body.get('trial_id', '?')} has schema {schema}, this version reads up to "
-            f"{SCHEMA}: install a newer closedloop, or point --results at another folder"
-        )
-    while schema < SCHEMA:
-        body = MIGRATIONS[schema](body)
-        schema = body["schema"]
+    body = migrated(json.loads(text))
     trial_id = body.pop("trial_id")
     record = Record(**{**body, "trial": Trial.from_dict(body["trial"])})
     if record.status not in STATUSES:
@@ -160,6 +151,23 @@ def read_record(text: str) -> Record:
     if record.trial.id != trial_id:
         raise ValueError(f"expected trial id {record.trial.id}, the hash of its trial")
     return record
+
+
+def migrated(body: dict[str, Any]) -> dict[str, Any]:
+    """A record's body in the present schema.
+
+    Raises:
+        Misuse: its schema is newer than this version reads.
+        KeyError, TypeError: it is no record.
+    """
+    while (schema := body["schema"]) < SCHEMA:
+        body = MIGRATIONS[schema](body)
+    if schema > SCHEMA:
+        raise Misuse(
+            f"record {body.get('trial_id', '?')} has schema {schema}, this version reads up to "
+            f"{SCHEMA}: install a newer closedloop, or point --results at another folder"
+        )
+    return body
 
 
 def canonical(values: Any) -> str:

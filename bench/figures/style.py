@@ -32,6 +32,7 @@ SETTINGS = {
     "savefig.dpi": 300,
     "pdf.fonttype": 42,
     "svg.fonttype": "none",
+    "text.usetex": False,
     "svg.hashsalt": "closedloop",
 }
 
@@ -46,7 +47,8 @@ def styled() -> Iterator[None]:
 def colours(rows: Sequence[str]) -> dict[str, tuple[float, float, float]]:
     """A colour a row of the tables, in the order of their names (seaborn's colourblind palette)."""
     names = sorted(set(rows))
-    palette = sns.color_palette("colorblind", min(len(names), 10))
+    palette = list(sns.color_palette("colorblind", 10))
+    palette[7] = (0.1, 0.1, 0.1)  # its grey is kept for levels
     return dict(zip(names, cycle(palette), strict=False))
 
 
