@@ -15,11 +15,15 @@ from pathlib import Path
 import pandas as pd
 
 from .errors import Misuse, unknown
+from .index import indexed
 from .plan import Request, plan
 from .registry import Registry, load_registry
 from .store import Store
 from .tables import tidy
 from .trial import Record, Trial
+
+MANY = 500
+"""From so many records on the frame is read from the folder's index, which keeps it small."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,19 @@ class Campaign:
 
     @functools.cached_property
     def frame(self) -> pd.DataFrame:
-        """The tidy frame of the records, every axis (tables.tidy)."""
-        return tidy(self.records, axes=None)
+        """The tidy frame of the records, every axis (tables.tidy); of many, from the index."""
+        if len(self.records) < MANY:
+            return tidy(self.records, axes=None)
+        every = indexed(self.store)
+        kept = every[every["trial_id"].isin(set(self.by_id))].reset_index(drop=True)
+        kept = kept.drop(columns=["status", "preset"])
+        texts = kept.select_dtypes("category").columns
+        return kept.astype(dict.fromkeys(texts, object))
+
+    @functools.cached_property
+    def totals(self) -> pd.DataFrame:
+        """The part of the frame that is of whole test sets; of many records a small one."""
+        return tidy(self.records)
 
     @functools.cached_property
     def by_id(self) -> dict[str, Record]:

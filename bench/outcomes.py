@@ -113,9 +113,10 @@ def quantiles(histogram: Sequence[Sequence[int]], shares: Sequence[float]) -> li
     The first bin has no lower end: a quantile in it reads 10^LOWEST.
     """
     total = sum(count for _, count in histogram)
-    found, below = [], 0
+    found: list[float] = []
+    below = 0
     wanted = [max(share * total, 1) for share in shares]
-    for index, count in sorted(histogram):
+    for index, count in sorted(map(tuple, histogram)):
         below += count
         while len(found) < len(wanted) and below >= wanted[len(found)]:
             found.append(10 ** (LOWEST + (index - 0.5) / PER_DECADE) if index else 10.0**LOWEST)

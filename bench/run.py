@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import save
 
@@ -128,7 +129,9 @@ def perform(trial: Trial, registry: Registry, settings: Settings, watch: Watch) 
     body = save(weights_of(model))
     if settings.keep_weights:
         write_whole(Store(settings.results).weights(trial.id), lambda file: file.write(body))
-    begun, tally, told, outcomes, traces = time.monotonic(), Tally(), {}, {}, {}
+    begun, tally, told = time.monotonic(), Tally(), {}
+    outcomes: dict[str, np.ndarray] = {}
+    traces: dict[str, Any] = {}
     for length in trial.test_lengths:
         rows, told[str(length)] = marked(data, length)
         budgets, size = trial.evaluate["iterations"], trial.evaluate["batch"]

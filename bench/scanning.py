@@ -190,7 +190,7 @@ def require(name: str, value: Any, kind: type) -> Any:
     """
     if type(value) is not kind:
         raise TypeError(f"expected {kind.__name__} for {name}, got {value!r:.40}")
-    if kind is int and not -(2**63) <= value < 2**63:
+    if type(value) is int and not -(2**63) <= value < 2**63:
         raise OverflowError(f"expected 64 bits for {name}, got {value}")
     return value
 

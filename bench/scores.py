@@ -7,6 +7,7 @@ counts as chance at every budget, or is left out, as asked; `unsupported` is no 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -72,8 +73,8 @@ def task_of(campaign: Campaign, trial: Trial) -> Task | None:
 
 def measured(campaign: Campaign, metric: str | None) -> pd.DataFrame:
     """The scores of the trials that gave some."""
-    frame = campaign.frame
-    frame = frame[(frame["axis"] == "all") & (frame["split"] == "test")]
+    frame = campaign.totals
+    frame = frame[frame["split"] == "test"]
     wanted = {r.trial.id: metric or own_metric(campaign, r.trial) for r in campaign.records}
     frame = frame[frame["metric"] == frame["trial_id"].map(wanted)].copy()
     budgets = trained_budgets(campaign, frame)
@@ -98,7 +99,14 @@ def trained_budgets(campaign: Campaign, frame: pd.DataFrame) -> dict[tuple[str, 
         if record.status == OK:
             trial = record.trial
             records.setdefault((trial.question, trial.length, trial.row), []).append(record)
-    return {key: trained_budget(records[key], sorted(budgets)) for key, budgets in seen.items()}
+    budgets: dict[Any, Any] = seen.to_dict()
+    return {key: trained_budget(records[key], sorted(budgets[key])) for key in budgets}
+
+
+@functools.lru_cache(maxsize=4096)
+def chance_of(task: Task, length: int) -> float:
+    """The task's stated chance, which it may have to measure: once."""
+    return task.chance(length)
 
 
 def levels(campaign: Campaign, record: Record, length: int, metric: str | None) -> dict[str, Any]:
@@ -113,7 +121,7 @@ def levels(campaign: Campaign, record: Record, length: int, metric: str | None) 
     if metric is None or (task and metric == task.metric):
         stated = told.get("levels", {}).get("chance")
         if stated is None:
-            stated = task.chance(length) if task else 0.0
+            stated = chance_of(task, length) if task else 0.0
         return {**found, "chance": float(stated)}
     shares = rule_shares(record, length, metric)
     majority = [share for name, share in shares.items() if name.startswith("(rule: majority")]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -49,7 +51,7 @@ def write_drawing(drawing: Drawing, folder: Path) -> list[Path]:
     with styled():
         for form in FORMATS:
             path = folder / f"{drawing.name}.{form}"
-            write_whole(path, lambda file, form=form: save(drawing.figure, file, form))
+            write_whole(path, functools.partial(save, drawing.figure, form))
             written.append(path)
     path = folder / f"{drawing.name}.csv"
     text = drawing.data.to_csv(index=False)
@@ -57,7 +59,7 @@ def write_drawing(drawing: Drawing, folder: Path) -> list[Path]:
     return [*written, path]
 
 
-def save(figure: Figure, file, form: str) -> None:  # noqa: ANN001 - a binary file of write_whole
+def save(figure: Figure, form: str, file: IO[bytes]) -> None:
     """Write a figure without the date, so that the same records give the same file."""
     metadata = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}.get(form)
     figure.savefig(file, format=form, bbox_inches="tight", metadata=metadata)

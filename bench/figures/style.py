@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Sequence
 from itertools import cycle
+from typing import Any
 
 import matplotlib as mpl
-import seaborn as sns
+import seaborn as sns  # type: ignore[import-untyped]
 
 COLUMN, PAGE = 3.4, 7.0
 """Widths in inches of one column and of both."""
@@ -40,7 +41,8 @@ SETTINGS = {
 @contextlib.contextmanager
 def styled() -> Iterator[None]:
     """Draw and save within this: the settings of the caller's session come back afterwards."""
-    with mpl.rc_context({**sns.axes_style("ticks"), **SETTINGS}):
+    settings: dict[Any, Any] = {**sns.axes_style("ticks"), **SETTINGS}
+    with mpl.rc_context(settings):
         yield
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,6 @@ from ..errors import Misuse
 from ..leaderboard import is_not
 from ..scores import scores
 from ..stats.intervals import LEVEL
-from ..tables import tidy
 from ..trial import OK, Record, Trial
 
 CELL = ["task", "trained_length", "method"]
@@ -136,12 +134,3 @@ def span(lengths: Sequence[int]) -> str:
     """`16`, or `2–9` of several trained lengths."""
     least, most = min(lengths), max(lengths)
     return f"{most}" if least == most else f"{least}–{most}"
-
-
-def lean(campaign: Campaign) -> Campaign:
-    """The campaign with a frame of whole test sets alone: strata are most of a frame's memory."""
-    if "frame" in vars(campaign):
-        return campaign
-    twin = replace(campaign)
-    vars(twin)["frame"] = tidy(campaign.records)
-    return twin

@@ -21,7 +21,7 @@ from ..figures.figure import Drawing
 from ..figures.style import colours, marks
 from ..scores import scores
 from ..tables import Table, write_text
-from .board import OUT, board, lean
+from .board import OUT, board
 from .packing import Room, block, columns, script
 from .parts import HEADS, TEXTS, facts, failures, figure_views, static_cells, table_views
 from .trials import NOT_RUN, configurations, trial_list
@@ -38,9 +38,8 @@ def page(
     campaign: Campaign, reference: str, drawings: Sequence[Drawing], tables: Sequence[Table]
 ) -> str:
     """The page of a campaign; `reference` is the row whose curve shows first."""
-    thin, room = lean(campaign), Room(ROOM)
-    own = scores(thin)
-    lines, trials = with_notes(board(thin, own)), trial_list(campaign, own)
+    room, own = Room(ROOM), scores(campaign)
+    lines, trials = with_notes(board(campaign, own)), trial_list(campaign, own)
     shown, broken = default_view(lines), failures(trials)
     values = {
         "preset": campaign.preset,

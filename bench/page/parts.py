@@ -123,7 +123,7 @@ def figure_views(drawings: Iterable[Drawing]) -> list[dict[str, str]]:
     for drawing in drawings:
         text = io.BytesIO()
         with styled():
-            save(drawing.figure, text, "svg")
+            save(drawing.figure, "svg", text)
         views.append(
             {
                 "name": drawing.name,
