@@ -1,11 +1,14 @@
 """The shipped results: they read, they cover their preset, and nothing failed unseen."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from closedloop.bench.campaign import open_campaign
 from closedloop.bench.plan import Request, plan
 from closedloop.bench.registry import Registry
+from closedloop.bench.report import reference_of, sheets
 from closedloop.bench.store import Store
 
 REFERENCE = Path(__file__).parents[1] / "results" / "reference"
@@ -27,3 +30,32 @@ def test_records_come_from_one_clean_commit(name: str) -> None:
     codes = [record.environment["code"] for record in Store(REFERENCE / name).records()]
     assert {code["dirty"] for code in codes} == {False}
     assert len({code["commit"] for code in codes}) == 1
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_the_report_s_tables_are_what_the_records_give(name: str) -> None:
+    """The main ones; a figure or a table that was not drawn anew would mislead."""
+    campaign = open_campaign(REFERENCE / name)
+    for table in sheets(campaign, reference_of(campaign, None), ["main", "pairs", "paper"]):
+        drawn = (REFERENCE / name / "report" / "tables" / f"{table.name}.md").read_text()
+        assert drawn == table.render("md"), table.name
+
+
+@pytest.mark.parametrize("name", FOLDERS)
+def test_a_report_has_its_page_and_its_figures(name: str) -> None:
+    folder = REFERENCE / name / "report"
+    figures = {path.stem for path in (folder / "figures").glob("*.svg")}
+    assert figures and (folder / "page.html").stat().st_size < 5_000_000
+    for suffix in ("pdf", "png", "csv"):
+        assert figures == {path.stem for path in (folder / "figures").glob(f"*.{suffix}")}
+
+
+def test_the_readme_shows_the_tables_of_the_report() -> None:
+    """No number in it is written by hand: each table stands behind the name of its file."""
+    root = REFERENCE.parents[1]
+    text = (root / "README.md").read_text()
+    shown = re.findall(r"<!-- (results/\S+\.md) -->\n", text)
+    assert len(shown) >= 2
+    for path in shown:
+        table = (root / path).read_text().strip()
+        assert f"<!-- {path} -->\n{table}\n" in text, path

@@ -54,7 +54,7 @@ def write_drawing(drawing: Drawing, folder: Path) -> list[Path]:
             write_whole(path, functools.partial(save, drawing.figure, form))
             written.append(path)
     path = folder / f"{drawing.name}.csv"
-    text = drawing.data.to_csv(index=False)
+    text = drawing.data.to_csv(index=False, float_format="%.6g")
     write_whole(path, lambda file: file.write(text.encode()))
     return [*written, path]
 

@@ -30,7 +30,7 @@ SETTINGS = {
     "axes.spines.right": False,
     "figure.constrained_layout.use": True,
     "figure.dpi": 100,
-    "savefig.dpi": 300,
+    "savefig.dpi": 200,
     "pdf.fonttype": 42,
     "svg.fonttype": "none",
     "text.usetex": False,

@@ -43,6 +43,10 @@ TEXTS = ("task", "method", "family", "causal", "iterates", "metric", "notes")
 """Columns that are read from the left."""
 
 
+NUMBERS = 60_000
+"""Most characters of a figure's numbers in the page; more stand in the report's own files only."""
+
+
 def facts(campaign: Campaign) -> list[tuple[str, str]]:
     """What stands at the head of the page: names and texts."""
     lengths = sorted({trial.length for trial in campaign.trials})
@@ -124,13 +128,14 @@ def figure_views(drawings: Iterable[Drawing]) -> list[dict[str, str]]:
         text = io.BytesIO()
         with styled():
             save(drawing.figure, "svg", text)
+        numbers = csv_link(drawing.data)
         views.append(
             {
                 "name": drawing.name,
                 "title": drawing.title,
                 "caption": drawing.caption,
                 "image": svg_link(text.getvalue().decode()),
-                "numbers": csv_link(drawing.data),
+                "numbers": numbers if len(numbers) <= NUMBERS else "",
             }
         )
     return views
