@@ -43,6 +43,8 @@ class Campaign:
         if len(self.records) < MANY:
             return tidy(self.records, axes=None)
         every = indexed(self.store)
+        if not {r.trial.id for r in self.records if r.metrics} <= set(every["trial_id"]):
+            return tidy(self.records, axes=None)  # not all of them were read from the folder
         kept = every[every["trial_id"].isin(set(self.by_id))].reset_index(drop=True)
         kept = kept.drop(columns=["status", "preset"])
         texts = kept.select_dtypes("category").columns

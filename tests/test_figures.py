@@ -648,7 +648,7 @@ def written(drawing: Drawing, form: str) -> bytes:
     """The drawing's file."""
     file = io.BytesIO()
     with styled():
-        save(drawing.figure, file, form)
+        save(drawing.figure, form, file)
     return file.getvalue()
 
 

@@ -391,6 +391,6 @@ def test_odd_names_and_many_methods_are_drawn_and_written(tmp_path: Path) -> Non
         for drawing in found:
             file = io.BytesIO()
             with styled():
-                save(drawing.figure, file, "svg")
+                save(drawing.figure, "svg", file)
             text += file.getvalue().decode()
         assert "<script" not in text and "a$b_&lt;script&gt;$c" in text
