@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -144,6 +145,7 @@ def read_record(text: str) -> Record:
         ValueError, KeyError, TypeError: it is no record, or its id is not its trial's.
     """
     body = migrated(json.loads(text))
+    share_texts(body["metrics"])
     trial_id = body.pop("trial_id")
     record = Record(**{**body, "trial": Trial.from_dict(body["trial"])})
     if record.status not in STATUSES:
@@ -151,6 +153,14 @@ def read_record(text: str) -> Record:
     if record.trial.id != trial_id:
         raise ValueError(f"expected trial id {record.trial.id}, the hash of its trial")
     return record
+
+
+def share_texts(rows: list[list[Any]]) -> None:
+    """Make equal texts in rows one object: ten thousand records have a million of each."""
+    for row in rows:
+        for place, value in enumerate(row):
+            if type(value) is str:
+                row[place] = sys.intern(value)
 
 
 def migrated(body: dict[str, Any]) -> dict[str, Any]:

@@ -163,3 +163,16 @@ def test_a_folder_without_results_is_refused_in_one_line(tmp_path, make: bool, t
 def test_a_preset_that_the_folder_lacks_is_refused(campaign: Campaign) -> None:
     with pytest.raises(Misuse, match="no preset in this folder 'smok'. Did you mean 'smoke'"):
         open_campaign(campaign.store.folder, "smok")
+
+
+def test_a_large_folder_gives_the_frame_of_a_small_one(campaign: Campaign, monkeypatch) -> None:
+    """From the index, or from the records where these were never saved."""
+    small = campaign.frame
+    monkeypatch.setattr("closedloop.bench.campaign.MANY", 1)
+    columns = list(small.columns)
+    indexed = open_campaign(campaign.store.folder).frame
+    assert list(indexed.columns) == columns
+    order = ["trial_id", "iterations", "metric"]
+    for frame in (indexed, replace(campaign, store=Store(campaign.store.folder / "no")).frame):
+        ordered = frame.sort_values(order, ignore_index=True)[columns].astype(object)
+        assert ordered.equals(small.sort_values(order, ignore_index=True).astype(object))

@@ -476,6 +476,14 @@ def test_ranks_are_means_over_tasks_best_at_the_top() -> None:
     assert list(drawing.data["bars"]) == ["1", "1", "1"]
 
 
+def test_rows_run_with_other_numbers_of_seeds_are_ranked_all_the_same() -> None:
+    """A method that came later with one seed less: its draws do not pair with the others'."""
+    fewer = {task: scores[:1] for task, scores in RANKED["gru"].items()}
+    drawing = one_drawing(ranks, campaign(grid({**RANKED, "gru": fewer})), "ranks")
+    assert list(drawing.data["mean_rank"]) == close([4 / 3, 5.5 / 3, 8.5 / 3])
+    assert "drawn apart" in drawing.caption
+
+
 def test_bars_join_the_widest_stretches_nearer_than_the_difference() -> None:
     assert cliques([1, 2, 3, 5], 1.5) == [(0, 1), (1, 2)]
     assert cliques([1, 2, 3, 5], 2.5) == [(0, 2), (2, 3)]

@@ -40,16 +40,18 @@ def ranks(campaign: Campaign, reference: str) -> list[Drawing | Missing]:
         return [Missing("ranks", reason)]
     ranking = pd.Series({row: float(np.mean(means(runs))) for row, runs in found.scores.items()})
     best = sorted({row for part in shown(ranking, reference) for row in part})
-    told = found.told()
+    told, joint = found.told(), found.joint(best)
+    if not joint:
+        told += "; rows have different seeds, which are drawn apart"
     if len(best) < rows:
         told += f"; ranked are the {len(best)} rows of highest mean score of {rows}"
-    return [draw(campaign, {row: found.scores[row] for row in best}, told)]
+    return [draw(campaign, {row: found.scores[row] for row in best}, told, joint)]
 
 
-def draw(campaign: Campaign, scores: Mapping[str, Runs], told: str) -> Drawing:
-    """The drawing of these rows."""
+def draw(campaign: Campaign, scores: Mapping[str, Runs], told: str, joint: bool) -> Drawing:
+    """The drawing of these rows; `joint` where the seeds are the same of all."""
     test = friedman({row: means(runs) for row, runs in scores.items()})
-    intervals = rank_intervals(scores)
+    intervals = rank_intervals(scores, paired=joint)
     order = sorted(scores, key=lambda row: (intervals[row].mean, row))
     groups = cliques([intervals[row].mean for row in order], test.critical_difference)
     data = table(order, intervals, groups)

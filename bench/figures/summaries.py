@@ -25,6 +25,11 @@ class Block:
 
     scores: dict[str, dict[str, list[float]]]
     left_out: dict[str, str]
+    seeds: dict[str, dict[str, list[int]]]
+
+    def joint(self, rows: Sequence[str]) -> bool:
+        """Whether rows have the same seeds of every task, so that these can be drawn jointly."""
+        return all(self.seeds[row] == self.seeds[rows[0]] for row in rows)
 
     def told(self) -> str:
         """What a caption says of the rows left out."""
@@ -44,15 +49,18 @@ def block(campaign: Campaign) -> Block:
     whole = complete_rows(campaign) if campaign.trials else []
     left_out = {row: "not planned on every task" for row in campaign.rows if row not in whole}
     counted: dict[str, dict[str, list[float]]] = {row: {} for row in whole}
+    seeds: dict[str, dict[str, list[int]]] = {row: {} for row in whole}
     lengths: Counter[str] = Counter()
     for key, group in found.groupby(["method", "task"]):
         row, task = str(key[0]), str(key[1])
         lengths[row] += int(group["lengths"].sum())
-        counted.setdefault(row, {})[task] = list(group.sort_values("seed")["value"])
+        ordered = group.sort_values("seed")
+        counted.setdefault(row, {})[task] = list(ordered["value"])
+        seeds.setdefault(row, {})[task] = list(ordered["seed"])
     planned = Counter(trial.row for trial in campaign.trials)
     kept = {row: counted[row] for row in whole if lengths[row] == planned[row]}
     short = {row: f"{lengths[row]}/{planned[row]} trials with a score" for row in whole}
-    return Block(kept, left_out | {row: short[row] for row in whole if row not in kept})
+    return Block(kept, left_out | {row: short[row] for row in whole if row not in kept}, seeds)
 
 
 def metric_title(campaign: Campaign, task: str, metric: str) -> str:
