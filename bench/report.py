@@ -15,7 +15,7 @@ from .campaign import Campaign
 from .errors import Misuse, one_line, unknown
 from .figures.figure import Drawing, Maker, Missing, write_drawing
 from .leaderboard import leaderboard
-from .page.page import page
+from .page import page as page_module
 from .tables import SUFFIXES, Table, write_text
 
 REFERENCE = "transformer"
@@ -113,7 +113,7 @@ def write_page(campaign: Campaign, reference: str, made: Report, path: Path) -> 
         Misuse: the file cannot be written.
     """
     try:
-        write_text(path, page(campaign, reference, made.drawings, made.tables))
+        page_module.write_page(campaign, reference, made.drawings, made.tables, path)
     except OSError as error:
         raise Misuse(f"cannot write {path}: {one_line(error)}. Choose another --out") from error
 

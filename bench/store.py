@@ -30,6 +30,10 @@ from filelock import FileLock
 from .errors import Misuse, one_line
 from .trial import Record, Trial, read_record
 
+UMASK = os.umask(0)
+"""What the user's files are not open to; it can only be read by setting it."""
+os.umask(UMASK)
+
 LAYOUT = ("trials", "live", "checkpoints", "locks", "logs", "aside", "weights", "tables")
 
 
@@ -199,6 +203,7 @@ def write_whole(path: Path, write: Callable[[IO[bytes]], Any], durable: bool = T
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
+            os.chmod(temporary, 0o666 & ~UMASK)  # a temporary file is its maker's alone
             write(file)
             file.flush()
             if durable:

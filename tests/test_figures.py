@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import tiny
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
@@ -37,21 +38,7 @@ from closedloop.bench.stats.intervals import seed_interval
 from closedloop.bench.store import Store
 from closedloop.bench.trial import Record, Trial
 
-TRIAL = Trial(
-    task="parity",
-    task_version=1,
-    task_options={"sampler": "natural"},
-    method="transformer",
-    method_version=1,
-    method_options={},
-    length=8,
-    test_lengths=(8,),
-    seed=0,
-    preset="tiny",
-    preset_version=1,
-    train={"batch": 16},
-    evaluate={"rows": 100, "iterations": [0]},
-)
+TRIAL = replace(tiny.TRIAL, evaluate={"rows": 100, "iterations": [0]})
 LEVELS = {"chance": 0.5, "shortcut": 0.6}
 RULES = {"majority": [["all", "", "token", 1000, 550], ["all", "", "sequence", 100, 10]]}
 MAKERS: list[Maker] = [lengths, anytime, training, paper, profiles, ranks]

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tiny import TRIAL
 
 from closedloop.bench.campaign import Campaign
 from closedloop.bench.figures.convergence import convergence_figures, settled_share
@@ -25,23 +26,8 @@ from closedloop.bench.row_hardness import BY_LOSS, BY_MEAN, BY_REFERENCE, CROSS_
 from closedloop.bench.row_outcomes import load_outcomes, paired
 from closedloop.bench.sheets.hardness import hardness_tables
 from closedloop.bench.store import Store
-from closedloop.bench.trial import Record, Trial
+from closedloop.bench.trial import Record
 
-TRIAL = Trial(
-    task="parity",
-    task_version=1,
-    task_options={"sampler": "natural"},
-    method="transformer",
-    method_version=1,
-    method_options={},
-    length=8,
-    test_lengths=(8,),
-    seed=0,
-    preset="tiny",
-    preset_version=1,
-    train={"batch": 16},
-    evaluate={"rows": 8, "iterations": [0]},
-)
 T1 = 12.706204736432095
 """The 97.5 % quantile of Student's t with one degree of freedom, from a printed table: 12.706."""
 MAKERS: list[Maker] = [hardness_figures, convergence_figures, energy_figures]

@@ -114,7 +114,8 @@ def test_a_long_reason_is_set_as_a_paragraph(tmp_path: Path) -> None:
 
 
 def test_a_table_without_rows_compiles(tmp_path: Path) -> None:
-    compiled([Table("none", "None", pd.DataFrame(columns=["method", "K"]))], tmp_path)
+    log = compiled([Table("none", "None", pd.DataFrame(columns=["method", "K"]))], tmp_path)
+    assert "Output written" in log and "Overfull" not in log
 
 
 def test_written_tables_compile_as_they_are(tmp_path: Path) -> None:

@@ -344,3 +344,11 @@ def test_a_record_that_is_run_again_is_kept_aside(record: Record, store: Store) 
     assert kept is not None and kept.read_bytes() == before
     assert store.load(record.trial.id) is None and store.set_aside == []
     assert store.retire(record.trial.id) is None
+
+
+def test_what_is_written_is_open_to_whom_the_user_s_files_are(tmp_path: Path) -> None:
+    """A page on a server, records in a shared folder: not its maker's alone, as a temporary is."""
+    own, ours = tmp_path / "own", tmp_path / "ours"
+    own.write_bytes(b"")
+    write_whole(ours, lambda file: file.write(b""))
+    assert ours.stat().st_mode == own.stat().st_mode

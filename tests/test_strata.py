@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -29,19 +30,9 @@ from closedloop.bench.tables import Table
 from closedloop.bench.trial import Record, Trial
 from closedloop.tasks.parity import Parity
 
-TRIAL = Trial(
-    task="parity",
-    task_version=1,
+TRIAL = replace(
+    tiny.TRIAL,
     task_options={"sampler": "stratified"},
-    method="transformer",
-    method_version=1,
-    method_options={},
-    length=8,
-    test_lengths=(8,),
-    seed=0,
-    preset="tiny",
-    preset_version=1,
-    train={"batch": 16},
     evaluate={"rows": 100, "iterations": [0]},
 )
 T2 = 4.302652729911275
