@@ -3,6 +3,7 @@
 METHODS: dict[str, str] = {
     "transformer": "closedloop.methods.transformer:Transformer",
     "eqt": "closedloop.methods.eqt:EqT",
+    "eqt-plus": "closedloop.methods.eqt_plus:EqTPlus",
     "deq": "closedloop.methods.deq:DEQ",
     "deq-ift": "closedloop.methods.deq_ift:DEQIFT",
     "diffusion-masked": "closedloop.methods.diffusion_masked:DiffusionMasked",
