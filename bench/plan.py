@@ -153,6 +153,16 @@ def method_options(
             given = {**given, key: coerce(f"{name}.{key}", type(default), value)}
     shared = {key: value for key, value in sizes.items() if key in known}
     try:
-        return method.version, asdict(method.Config(**{**shared, **given}))
+        return method.version, options_of(method.Config(**{**shared, **given}))
     except (TypeError, ValueError) as error:
         raise Misuse(f"method {name}: {error}") from error
+
+
+def options_of(config: Any) -> dict[str, Any]:
+    """A method's options as plain values; one that came `later` is left out at its default.
+
+    So a trial planned before the option existed keeps its id, as with a task's (Task.options).
+    """
+    late = {f.name: f.default for f in fields(config) if f.metadata.get("later")}
+    values = asdict(config)
+    return {k: v for k, v in values.items() if k not in late or v != late[k]}

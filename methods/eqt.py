@@ -54,6 +54,7 @@ class EqT(Method):
             "memory": 0.1,
             "memory_slots": 16,
         },
+        {"iterations": 0},
         {"tolerance": 0.2, "entropy_threshold": 0.6, "confident_iterations": 1},
     )
 

@@ -16,7 +16,8 @@ REVERSE_MODELS = ("head", "transformer")
 class EqTConfig(TrunkConfig):
     """The transformer's options, then the ERM's.
 
-    iterations: K in training, at its end; iterations_start: K until the share iterations_switch of
+    iterations: K in training, at its end (0: the energies are trained at the proposal, which is
+    never refined in training); iterations_start: K until the share iterations_switch of
     training (0: the same K). gamma: γ; gamma_start: γ at the start, geometric to γ over the share
     gamma_anneal (0: the same γ). step_size: α, "learned": one α_k per trained iteration, the last
     repeated. energy_weight: β. reverse … consistency: λ of each term, 0 leaves it out. tolerance,
@@ -72,5 +73,10 @@ class EqTConfig(TrunkConfig):
         ):
             if value not in known:
                 raise ValueError(f"no {name} {value!r}. Known: {', '.join(known)}")
-        if self.iterations < 1:
-            raise ValueError(f"expected iterations ≥ 1 in training, got {self.iterations}")
+        if self.iterations < 0:
+            raise ValueError(f"expected iterations ≥ 0 in training, got {self.iterations}")
+        plain = self.gradient == "unrolled" and self.step_schedule == "constant"
+        if self.iterations == 0 and not (plain and self.energy_weight):
+            raise ValueError(
+                "expected iterations ≥ 1 for a learned step, an implicit gradient, or without β"
+            )

@@ -56,7 +56,7 @@ class EqTPlus(Method):
         {"attention": True, "placement": "each", "iterations": 2},
         {"reading": "none", "gates": 0, "draw": "fixed", "supervise": "last", "iterations": 2},
         {"convex": True, "gamma": 1.0, "iterations": 2},
-        {"write": "free", "gamma": float("inf"), "iterations": 2},
+        {"write": "free", "gamma": 0.0, "iterations": 2},
         {"terms": "paper", "reading": "current", "gamma": 1.0, "iterations": 2},
     )
 

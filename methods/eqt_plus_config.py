@@ -26,7 +26,7 @@ class EqTPlusConfig(TrunkConfig):
     the twin without an energy. iterations: the largest K in training; draw: K uniform from 1 to
     it, or fixed. supervise: the read-out after every step, or the last. proposal_weight: share of
     the proposal's own cross-entropy; rest_weight: of how far one more step would move, squared, so
-    that K steps end at rest. gamma: γ (inf: no pull to the proposal). step_size: the α
+    that K steps end at rest. gamma: γ (0: no pull to the proposal, γ → ∞). step_size: the α
     that training starts from; it is learned. placement: after the last block, or after each.
     """
 
@@ -65,15 +65,14 @@ class EqTPlusConfig(TrunkConfig):
         for name in ("gates", "proposal_weight", "rest_weight"):
             if getattr(self, name) < 0:
                 raise ValueError(f"expected {name} ≥ 0, got {getattr(self, name)}")
-        if not self.gamma > 0 or not 0 < self.step_size < 2 * self.gamma:
+        bound = 2 * self.gamma if self.gamma else float("inf")
+        if self.gamma < 0 or not 0 < self.step_size < bound:
             told = f"step_size {self.step_size} at gamma {self.gamma}"
-            raise ValueError(f"expected gamma > 0 and a step_size in (0, 2 gamma), got {told}")
+            raise ValueError(f"expected gamma ≥ 0 and a step_size in (0, 2 gamma), got {told}")
         if self.convex and self.write == "free":
             raise ValueError("expected write = slope with convex: a free map has no energy")
         if self.terms == "paper" and (self.reading == "committed" or self.write == "free"):
             told = f"reading = {self.reading}, write = {self.write}"
-            raise ValueError(
-                f"expected terms = paper with write = slope and another reading, got {told}"
-            )
+            raise ValueError(f"expected terms = paper with another reading and a slope, got {told}")
         if self.attention and self.reading == "none":
             raise ValueError("expected a reading with attention, got reading = none")

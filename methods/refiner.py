@@ -101,7 +101,7 @@ class Refiner(nn.Module):
         super().__init__()
         width, paper = config.width, config.terms == "paper"
         units = width if paper else config.units * width
-        self.reads, self.gamma = config.reading, config.gamma
+        self.reads, self.gamma = config.reading, config.gamma or torch.inf
         heads = config.heads if config.attention else 0
         told = config.reading != "none"
         self.reading = Reading(width, units, config.gates * width, heads, told)
