@@ -30,6 +30,7 @@ def leaderboard(
 ) -> list[Table]:
     """Every table of the leaderboard: accuracies by length, costs, and what did not finish."""
     frame = tidy(records)
+    frame = frame[frame["split"] == "test"]
     tables = overview_tables(trials, records, frame, registry)
     for task in sorted({trial.question for trial in trials}):
         of_task = [trial for trial in trials if trial.question == task]

@@ -11,6 +11,16 @@ budgets [K]:
     L/nats    [K, N]     sum of −log p(target), NaN where a logit is not finite
     L/energy  [K, N]     mean energy of the scored tokens; absent where the method has none
 
+and of the first TOKENS rows, token by token, at the same budgets and the trained length:
+
+    L/tokens/scored  [N, T]     whether the token is scored
+    L/tokens/right   [K, N, T]  whether it is right
+    L/tokens/nats    [K, N, T]  −log p(target)
+    L/tokens/entropy [K, N, T]  nats of the read-out's distribution
+    L/tokens/energy  [K, N, T]  absent where the method has none
+
+    L/probe/NAME     [N, T]     what the method's probe tells of the first PROBED rows
+
 Traces are histograms over scored tokens of log10 of the relative change and of the residual, by
 iteration: quantiles follow, and histograms of seeds add up.
 """
@@ -28,6 +38,15 @@ from ..methods.method import Step
 
 KEPT = 1024
 """Test rows of which outcomes are kept one by one; the sums cover all of them."""
+TOKENS = 32
+"""Test rows of which single tokens are kept."""
+PROBED = 8
+"""Test rows that a method's probe looks at."""
+GRAIN = 2.0**14
+"""Nats of tokens are kept to 1/GRAIN, so that files compress."""
+
+TOKEN_METRICS = {"right": "token", "nats": "nats", "entropy": "entropy", "energy": "energy"}
+"""What is kept of single tokens -> the observation that it is."""
 
 LOWEST, HIGHEST, PER_DECADE = -9, 3, 8
 BINS = (HIGHEST - LOWEST) * PER_DECADE + 2
@@ -41,10 +60,13 @@ class Witness:
         self.counts: dict[str, dict[int, Tensor]] = {}
         self.looks: dict[int, dict[str, list[Tensor]]] = {}
         self.scored: list[Tensor] = []
+        self.tokens: dict[str, dict[int, list[Tensor]]] = {}
+        self.probes: dict[str, Tensor] = {}
 
     def begin(self, mask: Tensor) -> None:
         """A part of the rows, by its mask [B, T]."""
         self.scored.append(mask.sum(1).cpu())
+        self.keep("scored", 0, mask)
 
     def trace(self, taken: int, step: Step, mask: Tensor) -> None:
         """Count the movement of an iteration, and the residual that it left."""
@@ -68,6 +90,20 @@ class Witness:
             found["energy"] = seen["energy"][1].double().sum(1) / mask.sum(1)
         for name, value in found.items():
             self.looks.setdefault(taken, {}).setdefault(name, []).append(value.cpu())
+        for name, key in TOKEN_METRICS.items():
+            if key in seen:
+                self.keep(name, taken, seen[key][1])
+
+    def keep(self, name: str, taken: int, value: Tensor) -> None:
+        """Keep the tokens [B, T] of a part, as long as rows are wanted."""
+        parts = self.tokens.setdefault(name, {}).setdefault(taken, [])
+        wanted = TOKENS - sum(map(len, parts))
+        if wanted > 0:
+            parts.append(value[:wanted].cpu())
+
+    def probe(self, found: Mapping[str, Tensor]) -> None:
+        """Keep what a method's probe told."""
+        self.probes = {name: value.detach().cpu() for name, value in found.items()}
 
     def rows(self, length: int) -> dict[str, np.ndarray]:
         """The arrays of the side file."""
@@ -81,6 +117,17 @@ class Witness:
             stacked = torch.stack(columns)
             found[name] = small(stacked) if name == "right" else stacked.float().numpy()
         return {f"{length}/{name}": value for name, value in found.items()}
+
+    def singles(self, length: int) -> dict[str, np.ndarray]:
+        """The arrays of single tokens, and of the probe, for the side file."""
+        found = {}
+        for name, by_budget in self.tokens.items():
+            stacked = torch.stack([torch.cat(by_budget[taken]) for taken in sorted(by_budget)])
+            if stacked.is_floating_point():
+                stacked = (stacked.double() * GRAIN).round().div(GRAIN).float()
+            found[f"{length}/tokens/{name}"] = (stacked[0] if name == "scored" else stacked).numpy()
+        probes = {f"{length}/probe/{name}": v.float().numpy() for name, v in self.probes.items()}
+        return {**found, **probes}
 
     def traces(self) -> dict[str, Any]:
         """Name -> iteration -> [[bin, tokens], …] without empty bins."""

@@ -15,13 +15,13 @@ import torch
 from safetensors.torch import save
 
 from ..methods.method import Method, Sizes, build
-from ..tasks.task import Task
+from ..tasks.task import Batch, Task
 from . import costs
 from .data import Data, Unsupported, make_data, marked
 from .environment import environment
 from .errors import one_line
-from .evaluate import Tally, evaluate
-from .outcomes import Witness
+from .evaluate import Tally, compare_courses, evaluate
+from .outcomes import PROBED, Witness
 from .pulse import Pulse, Timeout
 from .registry import Registry
 from .seeds import data_seed, initial_seed, noise_seed
@@ -137,6 +137,9 @@ def perform(trial: Trial, registry: Registry, settings: Settings, watch: Watch) 
         budgets, size = trial.evaluate["iterations"], trial.evaluate["batch"]
         witness = Witness()
         evaluate(model, data.task, rows, ("test", length), budgets, size, tally, watch, witness)
+        if length == trial.length:
+            looked_into(model, data, trial, tally, witness)
+            outcomes |= witness.singles(length)
         outcomes |= witness.rows(length)
         traces[str(length)] = witness.traces()
     ended = time.monotonic()
@@ -160,6 +163,27 @@ def perform(trial: Trial, registry: Registry, settings: Settings, watch: Watch) 
         rows=Store(settings.results).save_rows(trial.id, outcomes),
         environment=where(trial, settings, registry),
     )
+
+
+def looked_into(model: Method, data: Data, trial: Trial, tally: Tally, witness: Witness) -> None:
+    """What is asked at the trained length alone: training rows, other courses, the probe."""
+    rows, length, size = data.tests[trial.length], trial.length, trial.evaluate["batch"]
+    budgets = [0] if model.iterates == "nothing" else trial.evaluate["iterations"]
+    known = data.trained(rows)
+    if known is not None:
+        some = Batch(known.inputs, known.targets, known.mask, {}, known.extra)
+        some = some.rows(slice(trial.evaluate["rows"]))
+        asked = sorted(
+            {0, max(k for k in budgets if k <= max(model.trained_iterations, min(budgets)))}
+        )
+        place = ("train", length)
+        evaluate(model, data.task, some, place, asked, size, tally, lambda *_: None)
+    if model.iterates != "nothing":
+        place = ("test", length)
+        compare_courses(model, data.task, rows, place, budgets, size, tally)
+        some = rows.rows(slice(PROBED)).to(next(model.parameters()).device)
+        with torch.no_grad():
+            witness.probe(model.probe(some.inputs, max(budgets)))
 
 
 def sizes_of(task: Task, trial: Trial) -> Sizes:

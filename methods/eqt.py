@@ -15,7 +15,7 @@ Choices, where the paper is silent or says two things:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -24,13 +24,17 @@ from torch import Tensor, nn
 
 from ..tasks.task import Batch
 from .energies.energy import Context, WeightedSum
-from .energies.total import memories, memory_loss, total_energy
+from .energies.total import memories, memory_loss, redrawn, total_energy
 from .eqt_config import EqTConfig
 from .layers.trunk import Trunk
 from .method import Loss, Method, Progress, Sizes, Step, cross_entropy
+from .solvers.courses import curvatures, label_potential, raised_share, random_course
 from .solvers.implicit import equilibrium
 from .solvers.proximal import Halting, Proximal
 from .solvers.solver import Iterate
+
+PROBE_SIZE = 1e-2
+"""Length of a probe's perturbation, relative to the state."""
 
 
 class EqT(Method):
@@ -169,6 +173,52 @@ class EqT(Method):
             trunk.forward_map,
             salt,
         )
+
+    # ---- what its own descent is told against ------------------------------------------------
+
+    def courses(self, batch: Batch, iterations: int) -> Mapping[str, Iterator[Step]]:
+        """random, oracle and redrawn (heads as they were never trained), with an ERM at the end."""
+        if self.config.placement != "last":
+            return {}
+        proposal, context = self.trunk(batch.inputs), self.context(batch.inputs)
+        own = (found.state for found in self.refine(0, proposal, context, iterations))
+        descend = self.solver(None, self.config.gamma).solve
+        oracle = descend(label_potential(batch, self.trunk.read), proposal, iterations)
+        fresh = redrawn(self.energies[0], self.config, self.sizes)
+        return {
+            "random": (
+                Step(self.trunk.read(state), change)
+                for state, change in random_course(batch.inputs, own)
+            ),
+            "oracle": map(self.step, oracle),
+            "redrawn": map(self.step, descend(fresh.bind(context), proposal, iterations)),
+        }
+
+    def probe(self, inputs: Tensor, iterations: int) -> Mapping[str, Tensor]:
+        """Of Φ at h_K: least and largest curvature, share of directions that raise it, its drop."""
+        if self.config.placement != "last":
+            return {}
+        proposal, gamma = self.trunk(inputs), self.config.gamma
+        bound = self.energy(0).bind(self.context(inputs))
+
+        def phi(state: Tensor) -> Tensor:
+            return bound(state) + (state - proposal).square().sum(-1) / (2 * gamma)
+
+        solver = self.solver(None, gamma)
+        *_, last = solver.solve(bound, proposal, iterations, watch=True)
+        assert last.residual is not None
+        least, largest = curvatures(phi, last.state)
+        ones = torch.ones_like(last.residual)
+        sizes = torch.as_tensor(solver.step_sizes)
+        return {
+            "curvature": least,
+            "smoothness": largest,
+            "raised": raised_share(phi, last.state, inputs, PROBE_SIZE),
+            "drop": phi(proposal) - phi(last.state),
+            "stationarity": last.residual,
+            "step_size": ones * sizes[-1],
+            "gamma": ones * gamma,
+        }
 
     # ---- training ----------------------------------------------------------------------------
 

@@ -131,6 +131,18 @@ class Method(nn.Module, ABC):
         """
         return self.answer(inputs, iterations)
 
+    def courses(self, batch: Batch, iterations: int) -> Mapping[str, Iterator[Step]]:
+        """Other deliberations from these weights, by name, that bound what its own is worth.
+
+        Each yields as `deliberate` does. Here alone a method may read the labels, to say how far an
+        energy that knew them would get; such a course is never an answer.
+        """
+        return {}
+
+    def probe(self, inputs: Tensor, iterations: int) -> Mapping[str, Tensor]:
+        """What can be told of the state after these iterations, by name, [B, T] each; costly."""
+        return {}
+
     def loss(self, batch: Batch, progress: Progress) -> Loss:
         """Cross-entropy (nats per scored token) of the answer at the trained iterations."""
         step = self.answer(batch.inputs, self.trained_iterations)

@@ -103,7 +103,8 @@ def test_masks_differ_between_updates_and_not_between_answers(inputs) -> None:
         ({"placement": "first"}, "last, shared, each"),
         ({"gradient": "none"}, "unrolled, implicit"),
         ({"reverse_model": "rnn"}, "head, transformer"),
-        ({"iterations": 0}, "≥ 1"),
+        ({"iterations": -1}, "≥ 0"),
+        ({"iterations": 0, "energy_weight": 0.0}, "≥ 1"),
     ],
 )
 def test_bad_options_are_told_in_one_line(options, known) -> None:

@@ -35,7 +35,7 @@ def ran(request: pytest.FixtureRequest, tmp_path_factory) -> tuple[Record, Store
 def test_outcomes_by_row_add_up_to_the_record_s_counts(ran: tuple[Record, Store]) -> None:
     record, store = ran
     rows = store.load_rows(record)
-    sums = {tuple(row[1:6]): row[6:] for row in record.metrics}
+    sums = {tuple(row[1:6]): row[6:] for row in record.metrics if row[0] == "test"}
     scored = rows["8/scored"].astype(int)
     for place, taken in enumerate(rows["8/budgets"].tolist()):
         n, right = sums[8, taken, "all", 0, "token"]
@@ -48,6 +48,52 @@ def test_outcomes_by_row_add_up_to_the_record_s_counts(ran: tuple[Record, Store]
             _, energy = sums[8, taken, "all", 0, "energy"]
             by_hand = (rows["8/energy"][place].astype(float) * scored).sum()
             assert by_hand == pytest.approx(energy, rel=1e-4)
+
+
+def test_single_tokens_are_those_of_the_first_rows_whatever_the_parts(
+    ran: tuple[Record, Store],
+) -> None:
+    record, store = ran
+    rows = store.load_rows(record)
+    budgets, scored = rows["8/budgets"], rows["8/tokens/scored"]
+    assert scored.shape == (outcomes.TOKENS, 8) and scored.sum() == rows["8/scored"][:32].sum()
+    right, nats = rows["8/tokens/right"], rows["8/tokens/nats"]
+    assert right.shape == nats.shape == (len(budgets), outcomes.TOKENS, 8)
+    assert np.array_equal(right.sum(2), rows["8/right"][:, :32])
+    # every token is rounded to half a grain
+    limit = 8 * 0.5 / outcomes.GRAIN + 1e-5
+    assert np.abs(nats.sum(2) - rows["8/nats"][:, :32]).max() <= limit
+    entropy = rows["8/tokens/entropy"]
+    assert 0 <= entropy.min() and entropy.max() <= np.log(2) + 1e-4
+    assert ("8/tokens/energy" in rows) == ("8/energy" in rows)
+
+
+def test_training_rows_are_scored_at_zero_and_at_the_trained_budget(
+    ran: tuple[Record, Store],
+) -> None:
+    record, _ = ran
+    seen = {(row[2], row[6]) for row in record.metrics if row[0] == "train" and row[5] == "token"}
+    trained = {"eqt": {0, 1}, "deq": {0, 3}, "diffusion-masked": {0, 3}, "ttt-linear": {0, 1}}
+    budgets = trained.get(record.trial.method, {0})
+    assert seen == {(budget, 48 * 8) for budget in budgets}
+
+
+def test_eqt_s_other_courses_start_at_its_proposal_and_the_oracle_s_lowers_the_loss(
+    ran: tuple[Record, Store],
+) -> None:
+    record, store = ran
+    whole = [row for row in record.metrics if row[3] == "all" and row[5] == "nats"]
+    nats = {(row[0], row[2]): row[7] for row in whole}
+    courses = {split for split, _ in nats if "@" in split}
+    if record.trial.method != "eqt":
+        assert not courses
+        return
+    assert courses == {"test@random", "test@oracle", "test@redrawn"}
+    for course in courses:
+        assert nats[course, 0] == pytest.approx(nats["test", 0], rel=1e-6)
+    assert nats["test@oracle", 3] < nats["test@oracle", 1] < nats["test", 0]
+    probes = {name for name in store.load_rows(record) if name.startswith("8/probe/")}
+    assert {"8/probe/curvature", "8/probe/raised", "8/probe/drop"} <= probes
 
 
 def test_every_iteration_up_to_the_highest_budget_is_traced(ran: tuple[Record, Store]) -> None:

@@ -5,6 +5,7 @@ Jafari and Anbarjafari 2025, arXiv:2511.21882v1, Eq. 11 and §3.7.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from ..eqt_config import EqTConfig
@@ -46,6 +47,22 @@ def total_energy(config: EqTConfig, sizes: Sizes) -> WeightedSum:
     )
     chosen: list[tuple[float, Energy]] = [(weight, make()) for weight, make in makers if weight]
     return WeightedSum([weight for weight, _ in chosen], [term for _, term in chosen])
+
+
+def redrawn(energy: WeightedSum, config: EqTConfig, sizes: Sizes) -> WeightedSum:
+    """An energy of the same options with initial weights, where and as the given one is.
+
+    Always the same draw; the global generator is left as it is.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.random.default_generator.manual_seed(REDRAWN)
+        fresh = total_energy(config, sizes)
+    like = next((w for w in energy.parameters()), None)
+    return fresh if like is None else fresh.to(like)
+
+
+REDRAWN = 1
+"""The seed of `redrawn`."""
 
 
 def memories(energy: WeightedSum) -> list[EpisodicMemory]:
