@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import folder_commands, report_commands
+from . import claims_commands, folder_commands, report_commands
 from .arena import DEFAULT_RESULTS, Arena, open_arena
 from .data import batch_hash
 from .errors import Misuse
@@ -74,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     contracts.add_argument("--tasks", default="", help="a,b,…; default: all")
     report_commands.register(commands)
     folder_commands.register(add)
+    claims_commands.register(add)
     return top
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from closedloop.bench.arena import DEFAULT_RESULTS, EXECUTORS, RERUNS, Arena, open_arena
+from closedloop.bench.claims.front import write_verdicts
 from closedloop.bench.errors import Misuse, one_line
 from closedloop.bench.estimate import estimate_table
 from closedloop.bench.plan import Request
@@ -214,7 +215,8 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] 
 
 
 def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:  # noqa: ANN001
-    """The leaderboard, from the store, also when tests failed."""
+    """The claims' verdicts, and the leaderboard from the store, also when tests failed."""
+    write_verdicts(terminalreporter)
     here = config.stash.get(ARENA, None)
     option = config.option
     if here is None or option.plan or option.collectonly or not here.store.folder.is_dir():

@@ -88,6 +88,7 @@ def answered(
 def observe(step: Step, batch: Batch, task: Task, first: Tensor, used: Tensor) -> Observations:
     """All metrics of one step: the answers', nats, what the solver did, the task's measures.
 
+    And the entropy of the read-out, which is kept of single tokens alone.
     first [B, T] are the answers at zero iterations; used [B, T] the iterations taken so far.
     """
     mask, finite = batch.mask, step.logits.isfinite().all(-1)
@@ -141,43 +142,8 @@ def evaluate(
         with torch.no_grad():
             for taken, seen in looks(model, task, part, budgets, witness):
                 witness.look(taken, seen)
-                del seen["entropy"]  # of single tokens only
-                tally.add((*place, taken), seen, axes)
+                tally.add((*place, taken), {m: seen[m] for m in seen if m != "entropy"}, axes)
         watch("evaluate", number, len(parts), float("nan"))
-
-
-def compare_courses(
-    model: Method,
-    task: Task,
-    batch: Batch,
-    place: tuple[str, int],
-    budgets: Sequence[int],
-    size: int,
-    tally: Tally,
-) -> None:
-    """Score the method's other courses (Method.courses) as splits `test@NAME`, no strata.
-
-    On the first COURSE_ROWS rows: every course starts at K = 0, which is its own baseline.
-    """
-    batch = batch.rows(slice(COURSE_ROWS))
-    device, (split, length) = next(model.parameters()).device, place
-    for start in range(0, len(batch), size):
-        part = batch.rows(slice(start, start + size)).to(device)
-        axes = {"all": torch.zeros(len(part), dtype=torch.int64, device=device)}
-        with torch.no_grad():
-            for name, steps in model.courses(part, max(budgets)).items():
-                first = None
-                for taken, step in enumerate(steps):
-                    first = step.logits.argmax(-1) if first is None else first
-                    if taken in budgets:
-                        used = torch.full_like(step.change, taken)
-                        seen = observe(step, part, task, first, used)
-                        seen = {metric: seen[metric] for metric in COURSE_METRICS}
-                        tally.add((f"{split}@{name}", length, taken), seen, axes)
-
-
-COURSE_ROWS = 256
-COURSE_METRICS = ("token", "sequence", "prefix", "nats", "gained", "lost", "change")
 
 
 def looks(

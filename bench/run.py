@@ -7,7 +7,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,13 @@ import torch
 from safetensors.torch import save
 
 from ..methods.method import Method, Sizes, build
-from ..tasks.task import Batch, Task
+from ..tasks.task import Task
 from . import costs
+from .courses import compare_courses
 from .data import Data, Unsupported, make_data, marked
 from .environment import environment
 from .errors import one_line
-from .evaluate import Tally, compare_courses, evaluate
+from .evaluate import Tally, evaluate
 from .outcomes import PROBED, Witness
 from .pulse import Pulse, Timeout
 from .registry import Registry
@@ -138,7 +139,7 @@ def perform(trial: Trial, registry: Registry, settings: Settings, watch: Watch) 
         witness = Witness()
         evaluate(model, data.task, rows, ("test", length), budgets, size, tally, watch, witness)
         if length == trial.length:
-            looked_into(model, data, trial, tally, witness)
+            looked_into(model, data, trial, tally, watch, witness)
             outcomes |= witness.singles(length)
         outcomes |= witness.rows(length)
         traces[str(length)] = witness.traces()
@@ -165,22 +166,21 @@ def perform(trial: Trial, registry: Registry, settings: Settings, watch: Watch) 
     )
 
 
-def looked_into(model: Method, data: Data, trial: Trial, tally: Tally, witness: Witness) -> None:
+def looked_into(
+    model: Method, data: Data, trial: Trial, tally: Tally, watch: Watch, witness: Witness
+) -> None:
     """What is asked at the trained length alone: training rows, other courses, the probe."""
     rows, length, size = data.tests[trial.length], trial.length, trial.evaluate["batch"]
     budgets = [0] if model.iterates == "nothing" else trial.evaluate["iterations"]
     known = data.trained(rows)
     if known is not None:
-        some = Batch(known.inputs, known.targets, known.mask, {}, known.extra)
-        some = some.rows(slice(trial.evaluate["rows"]))
-        asked = sorted(
-            {0, max(k for k in budgets if k <= max(model.trained_iterations, min(budgets)))}
-        )
-        place = ("train", length)
-        evaluate(model, data.task, some, place, asked, size, tally, lambda *_: None)
+        some = replace(known, strata={}).rows(slice(trial.evaluate["rows"]))
+        near = max((k for k in budgets if k <= model.trained_iterations), default=min(budgets))
+        asked, place = sorted({0, near}), ("train", length)
+        evaluate(model, data.task, some, place, asked, size, tally, watch)
     if model.iterates != "nothing":
         place = ("test", length)
-        compare_courses(model, data.task, rows, place, budgets, size, tally)
+        compare_courses(model, data.task, rows, place, budgets, size, tally, watch)
         some = rows.rows(slice(PROBED)).to(next(model.parameters()).device)
         with torch.no_grad():
             witness.probe(model.probe(some.inputs, max(budgets)))

@@ -1,0 +1,56 @@
+"""Findings made of paired differences: one sentence a call, the same for every claim."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..campaign import Campaign
+from ..stats.intervals import Interval
+from .claim import Finding, Verdict, above, not_run
+from .pairing import Paired, Side, difference, wanted
+
+Rule = Callable[[Interval], Verdict]
+POINTS = "points"
+
+
+def found(
+    part: str,
+    measured: str,
+    made: Paired | None,
+    missing: str,
+    rule: Rule = above,
+    headline: bool = False,
+    note: str = "",
+) -> Finding:
+    """A difference under a rule, or `not run here` with what to run."""
+    if made is None:
+        return not_run(part, measured, missing, headline)
+    return Finding(
+        part=part,
+        measured=measured,
+        verdict=rule(made.figure),
+        figure=made.figure,
+        trials=made.trials,
+        headline=headline,
+        note=note,
+    )
+
+
+def compared(
+    campaign: Campaign | None,
+    first: Side,
+    second: Side,
+    task: str,
+    length: int,
+    rule: Rule = above,
+    note: str = "",
+    metric: str | None = None,
+) -> Finding:
+    """First minus second at one length, in points."""
+    part, measured = f"{task} {length}: {first} − {second}", POINTS
+    if campaign is None:
+        return not_run(part, measured, wanted("small", [first.row, second.row]))
+    made = difference(campaign, first, second, task, length, metric)
+    return found(
+        part, measured, made, wanted(campaign.preset, [first.row, second.row]), rule, note=note
+    )
