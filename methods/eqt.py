@@ -28,13 +28,10 @@ from .energies.total import memories, memory_loss, redrawn, total_energy
 from .eqt_config import EqTConfig
 from .layers.trunk import Trunk
 from .method import Loss, Method, Progress, Sizes, Step, cross_entropy
-from .solvers.courses import curvatures, label_potential, raised_share, random_course
+from .solvers.courses import label_potential, probed, random_course
 from .solvers.implicit import equilibrium
 from .solvers.proximal import Halting, Proximal
 from .solvers.solver import Iterate
-
-PROBE_SIZE = 1e-2
-"""Length of a probe's perturbation, relative to the state."""
 
 
 class EqT(Method):
@@ -184,7 +181,7 @@ class EqT(Method):
         own = (found.state for found in self.refine(0, proposal, context, iterations))
         descend = self.solver(None, self.config.gamma).solve
         oracle = descend(label_potential(batch, self.trunk.read), proposal, iterations)
-        fresh = redrawn(self.energies[0], self.config, self.sizes)
+        fresh = redrawn(self.energy(0), self.config, self.sizes)
         return {
             "random": (
                 Step(self.trunk.read(state), change)
@@ -195,30 +192,16 @@ class EqT(Method):
         }
 
     def probe(self, inputs: Tensor, iterations: int) -> Mapping[str, Tensor]:
-        """Of Φ at h_K: least and largest curvature, share of directions that raise it, its drop."""
+        """What Φ is like around h_K (solvers/courses.py), with the last step size and γ."""
         if self.config.placement != "last":
             return {}
         proposal, gamma = self.trunk(inputs), self.config.gamma
-        bound = self.energy(0).bind(self.context(inputs))
-
-        def phi(state: Tensor) -> Tensor:
-            return bound(state) + (state - proposal).square().sum(-1) / (2 * gamma)
-
-        solver = self.solver(None, gamma)
+        bound, solver = self.energy(0).bind(self.context(inputs)), self.solver(None, gamma)
         *_, last = solver.solve(bound, proposal, iterations, watch=True)
-        assert last.residual is not None
-        least, largest = curvatures(phi, last.state)
-        ones = torch.ones_like(last.residual)
-        sizes = torch.as_tensor(solver.step_sizes)
-        return {
-            "curvature": least,
-            "smoothness": largest,
-            "raised": raised_share(phi, last.state, inputs, PROBE_SIZE),
-            "drop": phi(proposal) - phi(last.state),
-            "stationarity": last.residual,
-            "step_size": ones * sizes[-1],
-            "gamma": ones * gamma,
-        }
+        found = probed(bound, gamma, proposal, last, inputs)
+        size = torch.as_tensor(solver.step_sizes).detach()[-1]
+        ones = torch.ones_like(found["drop"])
+        return {**found, "step_size": ones * size, "gamma": ones * gamma}
 
     # ---- training ----------------------------------------------------------------------------
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 import torch
 from torch import Tensor
 
@@ -91,3 +94,85 @@ def test_eqt_s_probe_finds_a_minimum_where_its_descent_has_settled() -> None:
     assert bool((found["curvature"] > 0).all()) and bool((found["raised"] == 1).all())
     assert bool((found["drop"] > 0).all()) and float(found["stationarity"].max()) < 1e-4
     assert bool((found["smoothness"] >= found["curvature"]).all())
+
+
+def test_courses_that_read_no_label_do_not_see_the_future() -> None:
+    model, batch = small(), Parity().sample(6, 10, 0, "test").to("cpu")
+    changed = batch.inputs.clone()
+    changed[:, 7:] = 1 - changed[:, 7:]
+    other = replace(batch, inputs=changed)
+    with torch.no_grad():
+        for name in ("random", "redrawn"):
+            before, after = (last(model.courses(b, 3)[name]).logits for b in (batch, other))
+            assert torch.equal(before[:, :7], after[:, :7])
+            assert not torch.equal(before[:, 7:], after[:, 7:])
+
+
+def test_the_oracle_lowers_the_loss_of_every_scored_token_and_moves_no_other() -> None:
+    model, batch = small(), Parity().sample(6, 10, 0, "test").to("cpu")
+    half = replace(batch, mask=batch.mask & (torch.arange(10) < 5))
+    with torch.no_grad():
+        steps = list(model.courses(half, 8)["oracle"])
+    logs = [step.logits.log_softmax(-1) for step in steps]
+    nats = [-log.gather(-1, batch.targets.long()[..., None])[..., 0] for log in logs]
+    for before, after in zip(nats, nats[1:], strict=False):
+        assert bool((after < before)[half.mask].all())
+        assert torch.equal(after[~half.mask], before[~half.mask])
+
+
+def test_eqt_s_random_course_is_as_far_from_the_proposal_as_its_own_states() -> None:
+    model, batch = small(), Parity().sample(6, 10, 0, "test").to("cpu")
+    context = model.context(batch.inputs)
+    with torch.no_grad():
+        proposal = model.trunk(batch.inputs)
+        own = [found.state for found in model.refine(0, proposal, context, 3)]
+        expected = [model.trunk.read(state) for state, _ in random_course(batch.inputs, own)]
+        found = [step.logits for step in model.courses(batch, 3)["random"]]
+    assert all(map(torch.equal, found, expected)) and len(found) == 4
+
+
+def test_eqt_s_probe_is_what_autograd_and_finite_differences_say_of_phi() -> None:
+    model, batch = small(), Parity().sample(2, 10, 0, "test").to("cpu")
+    with torch.no_grad():
+        found, proposal = model.probe(batch.inputs, 2), model.trunk(batch.inputs)
+        context = model.context(batch.inputs)
+        *_, iterate = model.refine(0, proposal, context, 2)
+    bound, row, place = model.energy(0).bind(context), 1, 6
+
+    def phi(vector: Tensor) -> Tensor:
+        state = iterate.state.index_put((torch.tensor(row), torch.tensor(place)), vector)
+        pull = (vector - proposal[row, place]).square().sum() / (2 * model.config.gamma)
+        return bound(state)[row, place] + pull
+
+    point, size = iterate.state[row, place], 1e-5
+    values = torch.linalg.eigvalsh(torch.autograd.functional.hessian(phi, point))
+    found = {name: value[row, place] for name, value in found.items()}
+    torch.testing.assert_close(
+        torch.stack([found["curvature"], found["smoothness"]]), values[[0, -1]]
+    )
+    with torch.no_grad():
+        units = torch.eye(len(point), dtype=point.dtype)
+        slopes = torch.stack([phi(point + size * u) - phi(point - size * u) for u in units])
+        stationarity = (slopes / (2 * size)).norm() / point.norm()
+        drop = phi(proposal[row, place]) - phi(point)
+    # central differences are off by size², 1e-10, and by rounding over size, 1e-11
+    torch.testing.assert_close(found["stationarity"], stationarity, rtol=1e-6, atol=1e-8)
+    torch.testing.assert_close(found["drop"], drop)
+    assert [float(found["step_size"]), float(found["gamma"])] == pytest.approx([0.1, 1.0])
+
+
+def test_a_probe_works_through_attention_and_leaves_no_gradient() -> None:
+    model = small(reverse_model="transformer").float()
+    batch = Parity().sample(2, 10, 0, "test").to("cpu")
+    with torch.no_grad():
+        found = model.probe(batch.inputs, 2)
+    assert all(bool(value.isfinite().all()) for value in found.values())
+    assert all(weight.grad is None for weight in model.parameters())
+
+
+def test_a_state_that_is_not_finite_has_no_curvature() -> None:
+    state = torch.ones(1, 3, 4)
+    state[0, 1] = torch.inf
+    least, largest = curvatures(lambda h: h.square().square().sum(-1), state)
+    assert least.isnan().tolist() == largest.isnan().tolist() == [[False, True, False]]
+    torch.testing.assert_close(least[0, ::2], torch.full((2,), 12.0))

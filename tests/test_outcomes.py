@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from closedloop.bench import outcomes
 from closedloop.bench.outcomes import BINS, LOWEST, PER_DECADE, bins, pooled, quantiles
 from closedloop.bench.plan import Request, plan
 from closedloop.bench.registry import Registry
-from closedloop.bench.run import Settings, run_trial
+from closedloop.bench.run import Settings, run_trial, sizes_of
+from closedloop.bench.seeds import data_seed
 from closedloop.bench.store import Store
 from closedloop.bench.trial import Record
 
@@ -76,6 +78,23 @@ def test_training_rows_are_scored_at_zero_and_at_the_trained_budget(
     trained = {"eqt": {0, 1}, "deq": {0, 3}, "diffusion-masked": {0, 3}, "ttt-linear": {0, 1}}
     budgets = trained.get(record.trial.method, {0})
     assert seen == {(budget, 48 * 8) for budget in budgets}
+
+
+def test_the_training_split_is_the_first_training_rows(tmp_path: Path) -> None:
+    settings = [*SETTINGS, "train.rows=64", "evaluate.rows=40"]
+    asked = Request(preset="smoke", methods=["gru"], lengths=[8], seeds=1, settings=settings)
+    (trial,) = plan(asked, Registry())
+    record = run_trial(trial, Registry(), Settings(results=str(tmp_path), keep_weights=True))
+    registry = Registry()
+    task, method = registry.task(trial.task)(**trial.task_options), registry.method(trial.method)
+    model = method(method.Config(**trial.method_options), sizes_of(task, trial)).eval()
+    model.load_state_dict(load_file(Store(tmp_path).weights(trial.id)))
+    rows = task.sample(64, 8, data_seed(trial), "train").rows(slice(40)).to("cpu")
+    with torch.no_grad():
+        right = (model.answer(rows.inputs, 0).logits.argmax(-1) == rows.targets) & rows.mask
+    found = {row[5]: row[6:] for row in record.metrics if row[0] == "train"}
+    assert found["token"] == [int(rows.mask.sum()), int(right.sum())]
+    assert found["sequence"] == [40, int((right == rows.mask).all(1).sum())]
 
 
 def test_eqt_s_other_courses_start_at_its_proposal_and_the_oracle_s_lowers_the_loss(

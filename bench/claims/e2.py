@@ -141,8 +141,9 @@ CLAIM = Claim(
     statement="The gain comes from refining at test time.",
     source="arXiv:2511.21882v1, §5 (Table 2 shows no K = 0)",
     measure="Token accuracy of the same weights at K = 8 minus K = 0, mean over the lengths "
-    "planned of parity; the same at every K, against a random course of the same length, untrained "
-    "heads and an oracle; EqT minus EqT trained without refinement, without β and without each term.",
+    "planned of parity; the same at every K, against a random course of the same length, against "
+    "untrained heads and an oracle; EqT minus EqT trained without refinement, without β and "
+    "without each term.",
     rule="supported where the 95 % t interval over seeds of K = 8 minus K = 0 is above 0, "
     "contradicted where it is below 0, not supported where it holds 0",
     examine=examine,

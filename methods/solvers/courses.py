@@ -17,6 +17,7 @@ from ...tasks.task import Batch
 from ..energies.energy import Potential
 from ..layers.noise import hashed_normal
 from ..layers.trunk import relative_change
+from .solver import Iterate, slope
 
 
 def random_course(inputs: Tensor, own: Iterable[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
@@ -62,18 +63,45 @@ DIRECTIONS = 32
 
 
 def curvatures(potential: Potential, state: Tensor) -> tuple[Tensor, Tensor]:
-    """Least and largest eigenvalue of every position's Hessian, [B, T] each.
+    """Least and largest eigenvalue of every position's Hessian, [B, T] each; NaN where not finite.
 
     The Hessian of the sum is block-diagonal, since no potential reads another's state: column i of
     every block comes with one product.
     """
+    point = state.detach().requires_grad_()
+    gradient, _ = slope(potential, point, create_graph=True)
     with torch.enable_grad():
-        point = state.detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(potential(point).sum(), point, create_graph=True)
-        columns = [
-            torch.autograd.grad(gradient[..., i].sum(), point, retain_graph=True)[0]
-            for i in range(state.shape[-1])
-        ]
+        sums = gradient.sum((0, 1)).unbind()
+    columns = [torch.autograd.grad(entry, point, retain_graph=True)[0] for entry in sums]
     hessian = torch.stack(columns, -1)  # [B, T, D, D]
-    values = torch.linalg.eigvalsh((hessian + hessian.mT) / 2)
+    finite = hessian.isfinite().all(-1).all(-1)
+    values = torch.linalg.eigvalsh(((hessian + hessian.mT) / 2).where(finite[..., None, None], 0))
+    values = values.where(finite[..., None], torch.nan)
     return values[..., 0], values[..., -1]
+
+
+def probed(
+    potential: Potential, gamma: float, proposal: Tensor, last: Iterate, inputs: Tensor
+) -> dict[str, Tensor]:
+    """What Φ(h) = L(h) + ||h − f||²/2γ is like around the last iterate, [B, T] each.
+
+    curvature and smoothness, least and largest eigenvalue of its Hessian; raised, the share of
+    perturbations that raise it; drop, Φ(f) − Φ(h) in nats; stationarity, ||∇Φ|| / ||h||.
+    """
+
+    def total(state: Tensor) -> Tensor:
+        return potential(state) + (state - proposal).square().sum(-1) / (2 * gamma)
+
+    assert last.residual is not None
+    least, largest = curvatures(total, last.state)
+    return {
+        "curvature": least,
+        "smoothness": largest,
+        "raised": raised_share(total, last.state, inputs, PERTURBATION),
+        "drop": total(proposal) - total(last.state),
+        "stationarity": last.residual,
+    }
+
+
+PERTURBATION = 1e-2
+"""Length of a probe's perturbation, relative to the state."""
