@@ -7,6 +7,7 @@ it regress to the mean (a run that did badly by chance is beaten by any other).
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..stats.intervals import Interval, seed_interval
 from .claim import Claim, Finding, not_run
@@ -65,12 +66,22 @@ def growth(evidence: Evidence) -> list[Finding]:
     for seed in seeds:
         a = np.array([first[n].values[seed] for n in lengths])
         b = np.array([second[n].values[seed] for n in lengths])
-        slopes[seed] = float(np.polyfit(doublings, a - b, 1)[0])
-        harder[seed] = float(np.polyfit(-(a + b) / 20, a - b, 1)[0])
+        slopes[seed] = slope(doublings, a - b)
+        harder[seed] = slope(-(a + b) / 20, a - b)
+    level = "growth with difficulty, the mean of both"
+    flat = not np.isfinite(list(harder.values())).all()
     return [
         found("growth with length", by_length, made(slopes, ids), missing),
-        found("growth with difficulty, the mean of both", by_score, made(harder, ids), missing),
+        not_run(level, by_score, "all lengths are equally hard: run longer ones")
+        if flat
+        else found(level, by_score, made(harder, ids), missing),
     ]
+
+
+def slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    """Of a straight line through the points; NaN where x does not vary."""
+    away = x - x.mean()
+    return float(away @ y / (away @ away)) if np.ptp(x) > 1e-9 else float("nan")
 
 
 def made(values: dict[int, float], ids: tuple[str, ...]) -> Paired:
