@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from .errors import Misuse, one_line
+from .errors import Misuse, one_line, unknown
 from .tables import SUFFIXES, write_text
 
 
@@ -21,13 +21,15 @@ def register(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 def print_claims(arguments: argparse.Namespace) -> None:
     """the paper's claims, each with its verdict, figure and interval"""
+    from .claims import CLAIMS
     from .claims.evidence import Evidence
     from .claims.table import claim_table, verdict_table
-    from .claims.verdicts import judged, load
+    from .claims.verdicts import judged
 
     names = [word for word in arguments.claims.split(",") if word]
     for name in names:
-        load(name)
+        if name not in CLAIMS:
+            raise unknown("claim", name, CLAIMS)
     if arguments.results is not None and not Path(arguments.results).is_dir():
         raise Misuse(f"no results folder {arguments.results}: expected one of `pytest bench/`")
     evidence = Evidence(arguments.results, arguments.plugin)

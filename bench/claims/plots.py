@@ -13,7 +13,7 @@ from ..figures.figure import Drawing, Missing, told_by
 from ..figures.style import COLUMN, PAGE, colours, marks, styled
 from ..stats.intervals import seed_interval
 from .evidence import Evidence
-from .pairing import TASK, Side, difference, lengths_of, records_of, score, sums, wanted
+from .pairing import TASK, Scores, Side, difference, lengths_of, records_of, score, sums, wanted
 
 Drawn = list[Drawing | Missing]
 INTERVAL = "mean over seeds, 95 % t interval"
@@ -99,6 +99,39 @@ def anytime(evidence: Evidence, name: str) -> Drawn:
         if handles:
             figure.legend(handles, labels, loc="outside lower center", ncols=5)
     return drawing(name, "The same weights at every K", campaign, figure, lines)
+
+
+def anytime_of(evidence: Evidence, name: str, row: str) -> Drawn:
+    """A row's own metric by K, a panel a task, a curve a trained length and a tested one."""
+    campaign = evidence.main
+    if campaign is None:
+        return missing(name, [row])
+    lines = []
+    for trial in campaign.trials:
+        if trial.row != row or trial.seed:
+            continue
+        for tested in trial.test_lengths:
+            told = f"{tested}" if tested == trial.length else f"{tested} ({trial.length} trained)"
+            for budget in trial.evaluate["iterations"]:
+                side, task = Side(row, budget), trial.question
+                values = list(
+                    score(campaign, side, task, trial.length, tested=tested).values.values()
+                )
+                if values:
+                    lines.append(line(seed_interval(values), curve=told, task=task, K=budget))
+    tasks = sorted({str(each["task"]) for each in lines})
+    with styled():
+        figure = Figure(figsize=(PAGE, 2.4))
+        panels = figure.subplots(1, max(1, len(tasks)), squeeze=False)[0]
+        for axes, task in zip(panels, tasks, strict=False):
+            curves(axes, [each for each in lines if each["task"] == task], "K")
+            axes.set_xscale("symlog", base=2, linthresh=1)
+            axes.set_xticks([0, 1, 2, 4, 8, 16, 32], ["0", "1", "2", "4", "8", "16", "32"])
+            axes.set_title(task)
+            axes.set_xlabel("K")
+            axes.legend(fontsize=5)
+        panels[0].set_ylabel("right, %")
+    return drawing(name, f"{row} by K at test time", campaign, figure, lines)
 
 
 def compute(evidence: Evidence, name: str, rows: Sequence[str]) -> Drawn:
@@ -232,3 +265,59 @@ def curves(
             label=name,
             elinewidth=0.8,
         )
+
+
+def gaps(
+    evidence: Evidence,
+    name: str,
+    rows: Sequence[str],
+    presets: Sequence[str],
+    gap: Callable[[Campaign, str, int], Scores],
+) -> Drawn:
+    """Train − test by training rows, a curve a row of the tables."""
+    lines = []
+    for campaign in opened(evidence, presets):
+        for length in lengths_of(campaign):
+            for row in rows:
+                values = list(gap(campaign, row, length).values.values())
+                if values:
+                    size = campaign.trials[0].train["rows"]
+                    lines.append(line(seed_interval(values), curve=f"{row} {length}", rows=size))
+    return by_rows(evidence, name, "train − test, points", lines)
+
+
+def samples(
+    evidence: Evidence, name: str, rows: Sequence[str], presets: Sequence[str], length: int
+) -> Drawn:
+    """Accuracy by training rows, a curve a row of the tables."""
+    lines = []
+    for campaign in opened(evidence, presets):
+        for row in rows:
+            values = list(score(campaign, Side(row), TASK, length).values.values())
+            if values:
+                size = campaign.trials[0].train["rows"]
+                lines.append(line(seed_interval(values), curve=row, rows=size))
+    return by_rows(evidence, name, "tokens right, %", lines)
+
+
+def opened(evidence: Evidence, presets: Sequence[str]) -> list[Campaign]:
+    """The campaigns of these presets that are there; the empty name is the main one."""
+    found = [evidence.campaign(each) if each else evidence.main for each in presets]
+    return [each for each in found if each is not None]
+
+
+def by_rows(
+    evidence: Evidence, name: str, what: str, lines: Sequence[Mapping[str, object]]
+) -> Drawn:
+    """Curves over the number of training rows."""
+    if evidence.main is None or not lines:
+        return missing(name, [])
+    with styled():
+        figure = Figure(figsize=(COLUMN, 2.2))
+        axes = figure.subplots()
+        curves(axes, lines, "rows")
+        axes.set_xscale("log", base=2)
+        axes.set_xlabel("training rows")
+        axes.set_ylabel(what)
+        axes.legend()
+    return drawing(name, f"{what} by training rows", evidence.main, figure, lines)
