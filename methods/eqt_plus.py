@@ -93,7 +93,7 @@ class EqTPlus(Method):
 
     def residual(self, course: Course, index: int) -> Tensor:
         """||∇Φ(h)|| / ||h|| of a state, [B, T]: the next step over the step size."""
-        return course.unrest(index) / self.refiners[-1].log_step.exp()  # type: ignore[operator,union-attr]
+        return course.unrest(index) / self.refiners[-1].log_step.exp()  # type: ignore[operator]
 
     def course(self, inputs: Tensor, iterations: int) -> Course:
         """The course of the last refinement, every one having taken `iterations`."""

@@ -1,4 +1,4 @@
-"""The theory's claims: what is refuted as printed and holds as corrected, with the figures known."""
+"""The theory's claims: refuted as printed, holding as corrected, with the figures known."""
 
 from __future__ import annotations
 

@@ -61,7 +61,9 @@ def trained_lengths(campaign: Campaign, task: str, rival: str) -> list[int]:
 
 def on_every_task(campaign: Campaign, rival: str) -> Finding:
     """On how many tasks the row is above a rival, by an interval that leaves out zero."""
-    wins, trials, seen = [], [], 0
+    wins: list[str] = []
+    trials: list[str] = []
+    seen = 0
     for task in asked(campaign):
         parts = [
             difference(campaign, Side(ROW, BUDGET), side_of(rival), task, n)

@@ -179,14 +179,12 @@ def pooled(seen: dict[int, tuple[Tokens, str]]) -> Tokens:
     """The tokens of all seeds together."""
     parts = [tokens for tokens, _ in seen.values()]
     energies = [part.energy for part in parts if part.energy is not None]
-    return Tokens(
-        parts[0].budgets,
-        *(
-            np.concatenate([getattr(part, name) for part in parts], 1)
-            for name in ("right", "nats", "entropy")
-        ),
-        np.concatenate(energies, 1),
-    )
+
+    def joined(name: str) -> Array:
+        return np.concatenate([getattr(part, name) for part in parts], 1)
+
+    right, nats, entropy = (joined(name) for name in ("right", "nats", "entropy"))
+    return Tokens(parts[0].budgets, right, nats, entropy, np.concatenate(energies, 1))
 
 
 def curves_of(campaign: Campaign, length: int, tokens: dict[str, Tokens]) -> Drawing:
