@@ -6,6 +6,7 @@ import contextlib
 import functools
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -93,6 +94,14 @@ def lengths(words: list[str]) -> list[int]:
         return [int(word) for word in words]
     except ValueError:
         raise Misuse(f"expected --lengths as integers, got {','.join(words)!r}") from None
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """The claims are examined where they are asked for: by `-k claims`, or by their file."""
+    asked = [config.option.keyword or "", *map(str, config.args)]
+    return (
+        collection_path.name == "test_claims.py" and not any("claims" in w for w in asked) or None
+    )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
