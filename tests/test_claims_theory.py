@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from closedloop.bench.claims import c5, t2, t4
+from closedloop.bench.claims import c5, p1, t2, t4, t8
 from closedloop.bench.claims.claim import Finding, Verdict
 from closedloop.bench.claims.evidence import Evidence
 from closedloop.bench.claims.quadratics import Bent, contractions, course, generator, normal
@@ -62,6 +62,23 @@ def test_a_softplus_energy_s_rest_point_is_one() -> None:
     states = course(energy, proposal, 1.0, 0.1, 400)
     assert float((states[-1] - rest).norm(dim=-1).max()) < 1e-10
     assert float(contractions(states[:5], rest).max()) <= 0.89 + 1e-9
+
+
+def test_forgetting_is_measured_at_minima_and_is_bounded_there() -> None:
+    """Degradation is never negative at h_old's minimum, and a wrong sign breaks the bound."""
+    seen = t8.bent_rehearsals()
+    assert max(each.residual for each in seen) < 1e-9  # slopes of up to 1e4 leave 1e-12
+    assert min(min(each.lost) for each in seen) > -1e-9
+    assert t8.excess(1.0, seen) <= t8.ROUNDING < 1e-3 < t8.excess(-1.0, seen)
+
+
+def test_what_descent_finds_is_a_minimum_and_where_it_starts_is_none() -> None:
+    """Small perturbations lower no Φ at the ends, and nearly every Φ at the proposals."""
+    curve = p1.Curve(False)
+    start = curve.phi(curve.proposal)
+    lowered = p1.nudged(curve, curve.proposal).min(0).values < start
+    assert p1.solved(False).fall < 0
+    assert lowered.double().mean() > 0.95  # but where f is at rest to 1e-4
 
 
 def test_t3_s_rates_are_those_of_the_hessian() -> None:

@@ -53,21 +53,24 @@ class Quadratic:
 
 
 class Bent:
-    """L(h) = μ/2 ||h||² + Σ softplus(Wᵀh): convex, no quadratic; smooth with μ + ||W||²/4."""
+    """L(h) = μ/2 ||h − a||² + Σ softplus(Wᵀ(h − a)): convex; smooth with μ + ||W||²/4."""
 
-    def __init__(self, low: float, high: float, seed: torch.Generator) -> None:
+    def __init__(
+        self, low: float, high: float, seed: torch.Generator, centre: Tensor | float = 0.0
+    ) -> None:
         raw = normal(WIDTH, 2 * WIDTH, seed=seed)
-        self.low = low
+        self.low, self.centre = low, centre
         self.weight = raw * (4 * (high - low)) ** 0.5 / torch.linalg.matrix_norm(raw, 2)
 
     def __call__(self, state: Tensor) -> Tensor:
         """[..., D] -> [...]."""
-        bend = torch.nn.functional.softplus(state @ self.weight).sum(-1)
-        return self.low / 2 * state.square().sum(-1) + bend
+        away = state - self.centre
+        bend = torch.nn.functional.softplus(away @ self.weight).sum(-1)
+        return self.low / 2 * away.square().sum(-1) + bend
 
     def hessian(self, state: Tensor) -> Tensor:
         """∇²L of states [..., D], [..., D, D]."""
-        on = torch.sigmoid(state @ self.weight)
+        on = torch.sigmoid((state - self.centre) @ self.weight)
         eye = torch.eye(state.shape[-1], dtype=torch.float64)
         return self.low * eye + (self.weight * (on * (1 - on))[..., None, :]) @ self.weight.T
 

@@ -10,6 +10,7 @@ whatever the energies. The paper's bound has the difference the other way about.
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,21 +23,34 @@ from ..figures.style import COLUMN, styled
 from ..stats.intervals import Interval, seed_interval
 from .claim import Claim, Finding, exact, holds, within
 from .evidence import Evidence
-from .quadratics import WIDTH, Quadratic, generator, hessian_between, normal
+from .quadratics import (
+    WIDTH,
+    Bent,
+    Quadratic,
+    generator,
+    gradient,
+    hessian_between,
+    newton,
+    normal,
+)
 
 LAMBDAS = tuple(float(value) for value in np.logspace(-1, 3, 13))
 LARGE = 10.0
 """From here on the degradation is in its asymptotic regime."""
-EXPERIMENTS, OLD = 40, 3
+EXPERIMENTS, BENT, OLD = 40, 15, 3
 ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """One experiment over λ: what the old energies lost, and what the new one gained."""
+    """One experiment over λ: what the old energies lost, and what the new one gained.
+
+    residual: the largest |∇| of the weighted sums at what was taken for their minima.
+    """
 
     lost: list[float]
     gained: list[float]
+    residual: float = 0.0
 
 
 @functools.cache
@@ -58,6 +72,39 @@ def rehearsals() -> list[Rehearsal]:
     return found
 
 
+@functools.cache
+def bent_rehearsals() -> list[Rehearsal]:
+    """Random softplus energies, minima by Newton's method, all λ of an experiment at once."""
+    seed = generator(19)
+    return [bent_rehearsal(seed) for _ in range(BENT)]
+
+
+def bent_rehearsal(seed: torch.Generator) -> Rehearsal:
+    """One experiment of `bent_rehearsals`."""
+    drawn = [Bent(0.1, 10, seed, normal(WIDTH, seed=seed)) for _ in range(OLD + 1)]
+    old, new = drawn[:OLD], drawn[OLD]
+    first, weights = torch.ones(1, dtype=torch.float64), torch.tensor(LAMBDAS, dtype=torch.float64)
+    before, at_old = bottom([(first, each) for each in old])
+    after, at_both = bottom([*((weights, each) for each in old), (torch.ones_like(weights), new)])
+    lost = torch.stack([each(after) - each(before) for each in old]).sum(0)
+    gained = new(before) - new(after)
+    return Rehearsal(lost.tolist(), gained.tolist(), max(at_old, at_both))
+
+
+def bottom(parts: list[tuple[torch.Tensor, Bent]]) -> tuple[torch.Tensor, float]:
+    """argmin of weighted sums, weights [N], by Newton's method, [N, D]; and the largest |∇|."""
+
+    def value(state: torch.Tensor) -> torch.Tensor:
+        return torch.stack([weight * each(state) for weight, each in parts]).sum(0)
+
+    def bend(state: torch.Tensor) -> torch.Tensor:
+        return torch.stack([w[:, None, None] * each.hessian(state) for w, each in parts]).sum(0)
+
+    start = torch.zeros(len(parts[0][0]), WIDTH, dtype=torch.float64)
+    found = newton(value, bend, start, start, math.inf)
+    return found, float(gradient(value, found).norm(dim=-1).max())
+
+
 def minimum(parts: list[tuple[float, Quadratic]]) -> torch.Tensor:
     """argmin of a weighted sum of quadratics, [D]."""
     hessian = torch.stack([weight * each.hessian for weight, each in parts]).sum(0)
@@ -65,11 +112,11 @@ def minimum(parts: list[tuple[float, Quadratic]]) -> torch.Tensor:
     return torch.linalg.solve(hessian, right)
 
 
-def excess(sign: float) -> float:
+def excess(sign: float, seen: list[Rehearsal]) -> float:
     """The most by which degradation is above ±(1/λ)(L_new(h_old) − L_new(h_new))."""
     return max(
         lost - sign * gained / weight
-        for each in rehearsals()
+        for each in seen
         for weight, lost, gained in zip(LAMBDAS, each.lost, each.gained, strict=True)
     )
 
@@ -88,7 +135,8 @@ def decline() -> Interval:
 def examine(evidence: Evidence) -> list[Finding]:
     """The printed sign, the corrected one, and how degradation falls with λ."""
     cases, units = EXPERIMENTS * len(LAMBDAS), "cases"
-    printed, corrected, slope = excess(-1.0), excess(1.0), decline()
+    printed, corrected = (excess(sign, rehearsals()) for sign in (-1.0, 1.0))
+    bent, slope = excess(1.0, bent_rehearsals()), decline()
     return [
         Finding(
             part="as printed: ≤ (1/λ)(L_new(h_new) − L_new(h_old))",
@@ -105,6 +153,13 @@ def examine(evidence: Evidence) -> list[Finding]:
             figure=exact(corrected, cases),
             units=units,
             headline=True,
+        ),
+        Finding(
+            part="as corrected, softplus energies",
+            measured="most by which the bound is broken",
+            verdict=holds(bent, ROUNDING),
+            figure=exact(bent, BENT * len(LAMBDAS)),
+            units=units,
         ),
         Finding(
             part="forgetting falls at least as 1/λ",
@@ -143,7 +198,8 @@ CLAIM = Claim(
     errata="The printed difference of the new energy has the wrong sign; optimality of h_new gives "
     "Σ L_i(h_new) − Σ L_i(h_old) ≤ (1/λ)(L_new(h_old) − L_new(h_new)), for the sum over old tasks.",
     measure="Both bounds on random quadratic energies (three old, one new), minima exact in "
-    "float64, λ over four decades; the slope of degradation over λ.",
+    "float64, λ over four decades; the corrected one on softplus energies too, minima by Newton's "
+    "method; the slope of degradation over λ.",
     rule="supported where no case breaks the bound by more than rounding (1e-9), else "
     "contradicted; the decline: supported where the 95 % interval of the slope is at or below −1",
     examine=examine,
