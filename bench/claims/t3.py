@@ -95,7 +95,7 @@ def trained(evidence: Evidence) -> Iterator[Finding]:
         "curvature above 0": ("% of tokens, less 99", convex_share, 0.0),
         "rate against max|1 − αλ|": ("bound less measured rate of the median token", spare, -BIN),
     }
-    missing = wanted("small" if campaign is None else campaign.preset, [ROW])
+    missing = wanted("small", [ROW])
     for name, (told, of, least) in parts.items():
         if campaign is None:
             yield not_run(f"trained {ROW}: {name}", told, missing, headline=True)

@@ -104,7 +104,7 @@ QUANTITIES = {
     "% of tokens helped less % hurt": balance,
     "promised drop Δ − 2c of the median token, nats": promise,
 }
-CORRELATION = next(iter(QUANTITIES))
+CORRELATION, BALANCE, PROMISE = QUANTITIES
 
 
 def examine(evidence: Evidence) -> list[Finding]:
@@ -139,7 +139,7 @@ def trained(evidence: Evidence) -> Iterator[Finding]:
         yield not_run(part, CORRELATION, wanted("small", [ROWS[0]]), headline=True)
         return
     for row in ROWS:
-        missing = wanted(campaign.preset, [row])
+        missing = wanted("small", [row])
         lengths = lengths_of(campaign)
         parts = [measured(campaign, row, n, CORRELATION) for n in lengths]
         whole = averaged([p for p in parts if p is not None]) if None not in parts else None
@@ -148,7 +148,22 @@ def trained(evidence: Evidence) -> Iterator[Finding]:
         for length in lengths:
             for of in QUANTITIES:
                 made = measured(campaign, row, length, of)
-                yield found(f"trained {row} on {TASK} {length}", of, made, missing)
+                note = noted(by_seed(campaign, row, length), of)
+                yield found(f"trained {row} on {TASK} {length}", of, made, missing, note=note)
+
+
+def noted(seen: dict[int, tuple[Tokens, str]], of: str) -> str:
+    """What a quantity is made of: the shares of tokens, or the slack; means over seeds."""
+    pairs = [drops(tokens) for tokens, _ in seen.values()]
+    if of == BALANCE and pairs:
+        helped, hurt = (
+            100 * float(np.mean([(sign * loss > LEAST).mean() for _, loss in pairs]))
+            for sign in (1, -1)
+        )
+        return f"helped {helped:.1f} %, hurt {hurt:.1f} %, neither {100 - helped - hurt:.1f} %"
+    if of == PROMISE and pairs:
+        return f"c = {np.mean([slack(*pair) for pair in pairs]):.3g} nats"
+    return ""
 
 
 def draw(evidence: Evidence) -> list[Drawing | Missing]:
@@ -171,8 +186,8 @@ def scatter(campaign: Campaign, length: int, energy: Array, loss: Array) -> Draw
         axes = figure.subplots()
         axes.plot(energy, loss, ".", markersize=1.5, alpha=0.4, rasterized=True)
         axes.axhline(0, color="0.45", linewidth=0.8)
-        axes.set_xlabel(f"energy drop L(f) − L(h_{BUDGET})")
-        axes.set_ylabel(f"loss drop ℓ(f) − ℓ(h_{BUDGET}), nats")
+        axes.set_xlabel(f"energy drop $L(f) - L(h_{{{BUDGET}}})$")
+        axes.set_ylabel(rf"loss drop $\ell(f) - \ell(h_{{{BUDGET}}})$, nats")
     title = f"Energy and loss of single tokens, EqT on {TASK} {length}"
     frame = pd.DataFrame({"energy_drop": energy, "loss_drop": loss})
     return Drawing("claim-t4", title, told_by(campaign, f"{title}: a point a token"), figure, frame)
