@@ -5,20 +5,20 @@ from __future__ import annotations
 import contextlib
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from closedloop.bench.arena import DEFAULT_RESULTS, EXECUTORS, RERUNS, Arena, open_arena
 from closedloop.bench.claims.front import write_verdicts
-from closedloop.bench.errors import Misuse, one_line
+from closedloop.bench.errors import Misuse
 from closedloop.bench.estimate import estimate_table
 from closedloop.bench.plan import Request
+from closedloop.bench.summary import write_leaderboard
 
 ARENA = pytest.StashKey[Arena]()
 TRIAL = "trial"
-OVERVIEW, MANY = ("overview", "failures"), 4
 
 
 def comma(text: str) -> list[str]:
@@ -98,10 +98,9 @@ def lengths(words: list[str]) -> list[int]:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """The claims are examined where they are asked for: by `-k claims`, or by their file."""
-    asked = [config.option.keyword or "", *map(str, config.args)]
-    return (
-        collection_path.name == "test_claims.py" and not any("claims" in w for w in asked) or None
-    )
+    words = [config.option.keyword or "", *map(str, config.args)]
+    asked = any("claims" in word for word in words)
+    return True if collection_path.name == "test_claims.py" and not asked else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -230,39 +229,6 @@ def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:  #
     option = config.option
     if here is None or option.plan or option.collectonly or not here.store.folder.is_dir():
         return
-    if not getattr(terminalreporter, "_session", None) or not trial_items(
-        terminalreporter._session
-    ):
-        return
-    write = terminalreporter.write_line
-    for path, reason in here.registry.broken.items():
-        write(f"plug-in {path} did not import: {reason}", yellow=True)
-    for line in here.store.set_aside:
-        write(f"set aside: {line}", yellow=True)
-    try:
-        tables = here.tables()
-        scored = sum(record.status == "ok" for record in here.records())
-    except Misuse:  # a record that this version refuses has stopped the session already
-        return
-    for table in summary_tables(tables):
-        terminalreporter.section(table.title, sep="-")
-        for line in table.render("text").splitlines()[2:]:
-            write(line)
-    write("")
-    write(f"{scored} of {len(here.trials)} planned trials have scores")
-    try:
-        write(f"tables: {here.write(tables)} (also .tex and .csv)")
-    except OSError as error:
-        write(f"cannot write the tables: {one_line(error)}", yellow=True)
-
-
-def summary_tables(tables: list) -> Iterator:
-    """The tables that fit a terminal; all of them are in the files.
-
-    Of many tasks the overview and what failed; of few everything.
-    """
-    overview = next((table for table in tables if table.name.endswith("-overview")), None)
-    many = overview is not None and overview.frame["task"].nunique() > MANY
-    for table in tables:
-        if not many or table.name.rpartition("-")[2] in OVERVIEW:
-            yield table
+    session = getattr(terminalreporter, "_session", None)
+    if session and trial_items(session):
+        write_leaderboard(terminalreporter, here)
