@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import Misuse, one_line, unknown
 from .tables import SUFFIXES, write_text
+
+if TYPE_CHECKING:  # loaded when the command runs
+    from .claims.evidence import Evidence
+    from .claims.verdicts import Judged
 
 
 def register(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -41,7 +46,7 @@ def print_claims(arguments: argparse.Namespace) -> None:
         print(claim_table(each).render(arguments.format))
 
 
-def write_all(found, evidence, folder: Path) -> dict[str, str]:  # noqa: ANN001
+def write_all(found: Sequence[Judged], evidence: Evidence, folder: Path) -> dict[str, str]:
     """Write tables and plots; claim -> the name of its plot.
 
     Raises:

@@ -37,7 +37,7 @@ from .halting import (
     score,
     swept,
 )
-from .pairing import TASK, Paired, lengths_of, wanted
+from .pairing import TASK, lengths_of, sampled, wanted
 from .t4 import by_seed
 from .tokens import Array, Tokens
 
@@ -83,9 +83,7 @@ def judged(
     savings = {seed: of(tokens) for seed, (tokens, _) in seen.items()}
     worth = seed_interval([each.worth for each in savings.values()])
     values = {seed: each.share for seed, each in savings.items()}
-    made = Paired(
-        values, seed_interval(list(values.values())), tuple(trial for _, trial in seen.values())
-    )
+    made = sampled(values, [trial for _, trial in seen.values()])
     note = f"the best fixed budget is {worth.mean:.2f} points above K = 0"
     if worth.low > 0:
         return found(part, SAVED, made, "", note=note)

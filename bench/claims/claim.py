@@ -86,6 +86,26 @@ def exact(value: float, n: int) -> Interval:
     return Interval(value, float("nan"), float("nan"), n)
 
 
+def computed(
+    part: str,
+    measured: str,
+    verdict: Verdict,
+    value: float,
+    n: int,
+    units: str,
+    headline: bool = False,
+) -> Finding:
+    """A finding in closed form: its worst case, or its only one, over n cases."""
+    return Finding(
+        part=part,
+        measured=measured,
+        verdict=verdict,
+        figure=exact(value, n),
+        units=units,
+        headline=headline,
+    )
+
+
 # ---- rules -------------------------------------------------------------------------------------
 
 

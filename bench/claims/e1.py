@@ -9,11 +9,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..stats.intervals import Interval, seed_interval
 from .claim import Claim, Finding, not_run
 from .evidence import Evidence
 from .findings import POINTS, found
-from .pairing import TASK, Paired, Side, averaged, difference, lengths_of, score, wanted
+from .pairing import TASK, Side, averaged, difference, lengths_of, sampled, score, wanted
 from .plots import gains_by_length
 
 STANDARD, CANDIDATE = "transformer", "eqt"
@@ -71,10 +70,10 @@ def growth(evidence: Evidence) -> list[Finding]:
     level = "growth with difficulty, the mean of both"
     flat = not np.isfinite(list(harder.values())).all()
     return [
-        found("growth with length", by_length, made(slopes, ids), missing),
+        found("growth with length", by_length, sampled(slopes, ids), missing),
         not_run(level, by_score, "all lengths are equally hard: run longer ones")
         if flat
-        else found(level, by_score, made(harder, ids), missing),
+        else found(level, by_score, sampled(harder, ids), missing),
     ]
 
 
@@ -82,12 +81,6 @@ def slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     """Of a straight line through the points; NaN where x does not vary."""
     away = x - x.mean()
     return float(away @ y / (away @ away)) if np.ptp(x) > 1e-9 else float("nan")
-
-
-def made(values: dict[int, float], ids: tuple[str, ...]) -> Paired:
-    """Slopes by seed as a paired figure."""
-    figure: Interval = seed_interval(list(values.values()))
-    return Paired(values, figure, ids)
 
 
 CLAIM = Claim(

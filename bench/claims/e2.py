@@ -31,7 +31,8 @@ from .plots import anytime
 ROW, MOST = "eqt", 8
 COURSES = ("random", "redrawn", "oracle")
 CONTROLS = ("eqt-aux", "eqt-beta0", "eqt-no-reverse", "eqt-no-masked", "eqt-no-confidence")
-TRAINED = ("eqt-k1", "eqt", "eqt-k4", "eqt-k8")
+TRAINED = ("eqt-k1", "eqt-k4", "eqt-k8")
+"""K in training other than EqT's 2, whose own gain stands above."""
 OPEN = ("eqt", "eqt-plus")
 """Rows (and their variants) whose K = 0 is a trained open loop: the loss reads the proposal, or
 refinement hardly moves it."""

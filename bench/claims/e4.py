@@ -6,12 +6,11 @@ import math
 
 from ..campaign import Campaign
 from ..outcomes import LOWEST, PER_DECADE
-from ..stats.intervals import seed_interval
 from ..trial import OK
 from .claim import Claim, Finding, not_run
 from .evidence import Evidence
 from .findings import found
-from .pairing import TASK, Paired, averaged, lengths_of, records_of, wanted
+from .pairing import TASK, Paired, averaged, lengths_of, records_of, sampled, wanted
 from .plots import settling
 
 ROW, STEP, THRESHOLD, PRINTED = "eqt", 6, 1e-3, 94.0
@@ -60,11 +59,8 @@ def examine(evidence: Evidence) -> list[Finding]:
 
 def excess(seen: dict[int, tuple[float, str]]) -> Paired | None:
     """Points above the printed share, by seed."""
-    if not seen:
-        return None
     values = {seed: share - PRINTED for seed, (share, _) in seen.items()}
-    ids = tuple(trial for _, trial in seen.values())
-    return Paired(values, seed_interval(list(values.values())), ids)
+    return sampled(values, [trial for _, trial in seen.values()])
 
 
 CLAIM = Claim(

@@ -37,20 +37,14 @@ def found(
 
 
 def compared(
-    campaign: Campaign | None,
+    campaign: Campaign,
     first: Side,
     second: Side,
     task: str,
     length: int,
-    rule: Rule = above,
     note: str = "",
-    metric: str | None = None,
 ) -> Finding:
     """First minus second at one length, in points."""
-    part, measured = f"{task} {length}: {first} − {second}", POINTS
-    if campaign is None:
-        return not_run(part, measured, wanted("small", [first.row, second.row]))
-    made = difference(campaign, first, second, task, length, metric)
-    return found(
-        part, measured, made, wanted(campaign.preset, [first.row, second.row]), rule, note=note
-    )
+    made = difference(campaign, first, second, task, length)
+    missing = wanted(campaign.preset, [first.row, second.row])
+    return found(f"{task} {length}: {first} − {second}", POINTS, made, missing, note=note)

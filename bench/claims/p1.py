@@ -17,15 +17,16 @@ from torch import Tensor
 from ..campaign import Campaign
 from ..figures.figure import Drawing, Missing
 from ..figures.style import COLUMN, styled
-from ..stats.intervals import Interval, seed_interval
-from .claim import Claim, Finding, Verdict, exact, holds, not_run
+from ..stats.intervals import Interval
+from ..trial import Record
+from .claim import Claim, Finding, Verdict, computed, holds, not_run
 from .evidence import Evidence
 from .findings import found
-from .pairing import TASK, Paired, lengths_of, records_of, wanted
+from .pairing import TASK, Paired, lengths_of, of_records, wanted
 from .quadratics import course, generator, normal
 
 GAMMA, STEP, STEPS = 1.0, 0.01, 2000
-SETTLED = 1e-6
+SETTLED, ROUNDING = 1e-6, 1e-9
 """The largest residual of a run that counts as at rest."""
 GRID = torch.linspace(-6, 6, 24001, dtype=torch.float64)
 SPACING = 12 / 24000
@@ -99,47 +100,33 @@ def nudged(curve: Curve, ends: Tensor) -> Tensor:
 
 def examine(evidence: Evidence) -> list[Finding]:
     """Convex and wavy energies on a line, then the probes of trained models."""
-    units = "energies"
     bowls, waves = solved(True), solved(False)
-    share, wavy = bowls.share(), waves.share()
+    ends, rest, rise = "% of runs that end at the density's mode", "largest |∇Φ|", "largest rise"
 
-    def finding(part: str, measured: str, verdict: Verdict, value: float, head: bool) -> Finding:
-        figure = exact(value, PROBLEMS)
-        return Finding(
-            part=part, measured=measured, verdict=verdict, figure=figure, units=units, headline=head
-        )
+    def all_of(share: float) -> Verdict:
+        return Verdict.SUPPORTED if share == 100 else Verdict.CONTRADICTED
 
-    found_mode = "% of runs that end at the density's mode"
-    whole = Verdict.SUPPORTED if share == 100 else Verdict.CONTRADICTED
-    global_ = Verdict.SUPPORTED if wavy == 100 else Verdict.CONTRADICTED
-    return [
-        finding("convex energies: the mode", found_mode, whole, share, True),
-        finding("as printed, non-convex: the mode", found_mode, global_, wavy, True),
-        finding(
-            "convex: stationary",
-            "largest |∇Φ|",
-            holds(bowls.residual, SETTLED),
-            bowls.residual,
-            False,
-        ),
-        finding(
+    parts = (
+        ("convex energies: the mode", ends, all_of(bowls.share()), bowls.share()),
+        ("as printed, non-convex: the mode", ends, all_of(waves.share()), waves.share()),
+        ("convex: stationary", rest, holds(bowls.residual, SETTLED), bowls.residual),
+        (
             "as corrected, non-convex: a stationary point",
-            "largest |∇Φ|",
+            rest,
             holds(waves.residual, SETTLED),
             waves.residual,
-            False,
         ),
-        finding(
+        (
             "as corrected, non-convex: no small perturbation lowers Φ",
             "largest fall",
-            holds(waves.fall, 1e-9),
+            holds(waves.fall, ROUNDING),
             waves.fall,
-            False,
         ),
-        finding(
-            "non-convex: Φ(h*) ≤ Φ(f)", "largest rise", holds(waves.rise, 1e-9), waves.rise, False
-        ),
-        finding("convex: Φ(h*) ≤ Φ(f)", "largest rise", holds(bowls.rise, 1e-9), bowls.rise, False),
+        ("non-convex: Φ(h*) ≤ Φ(f)", rise, holds(waves.rise, ROUNDING), waves.rise),
+        ("convex: Φ(h*) ≤ Φ(f)", rise, holds(bowls.rise, ROUNDING), bowls.rise),
+    )
+    return [
+        *(computed(*part, PROBLEMS, "energies", part[1] == ends) for part in parts),
         *trained(evidence),
     ]
 
@@ -179,16 +166,13 @@ def mostly(figure: Interval) -> Verdict:
 
 def probed(campaign: Campaign, length: int, values: Callable) -> Paired | None:
     """Percent by seed of what the side files' probes hold."""
-    seen = {}
-    for record in records_of(campaign, ROW, TASK, length):
+
+    def percent(record: Record) -> float | None:
         rows = campaign.store.load_rows(record)
-        if f"{length}/probe/drop" in rows:
-            seen[record.trial.seed] = (100 * float(values(rows, length).mean()), record.trial.id)
-    if not seen:
-        return None
-    by_seed = {seed: value for seed, (value, _) in seen.items()}
-    ids = tuple(trial for _, trial in seen.values())
-    return Paired(by_seed, seed_interval(list(by_seed.values())), ids)
+        held = f"{length}/probe/drop" in rows
+        return 100 * float(values(rows, length).mean()) if held else None
+
+    return of_records(campaign, ROW, length, percent)
 
 
 def draw(evidence: Evidence) -> list[Drawing | Missing]:

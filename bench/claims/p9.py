@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from ..figures.figure import Drawing, Missing
 from ..figures.style import PAGE, styled
-from .claim import Claim, Finding, Verdict, exact
+from .claim import Claim, Finding, computed, holds
 from .evidence import Evidence
 from .identities import IDENTITIES
 
@@ -27,13 +27,14 @@ def differences() -> dict[str, float]:
 def examine(evidence: Evidence) -> list[Finding]:
     """Every identity under its tolerance."""
     return [
-        Finding(
-            part=each.name,
-            measured=f"largest difference, {each.kind}, at most {each.tolerance:g}",
-            verdict=Verdict.SUPPORTED if gap <= each.tolerance else Verdict.CONTRADICTED,
-            figure=exact(gap, each.cases),
-            units="cases",
-            headline=each.headline,
+        computed(
+            each.name,
+            f"largest difference, {each.kind}, at most {each.tolerance:g}",
+            holds(gap, each.tolerance),
+            gap,
+            each.cases,
+            "cases",
+            each.headline,
         )
         for each in IDENTITIES
         for gap in [differences()[each.name]]

@@ -6,7 +6,7 @@ in the same order, so that only what is compared differs. Points are percentage 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +15,7 @@ from ..campaign import Campaign
 from ..overview import trained_budget
 from ..scores import own_metric
 from ..stats.intervals import Interval, seed_interval
-from ..trial import OK, Record, Trial
+from ..trial import OK, Record
 
 TASK = "parity"
 """The paper's task, by which the claims' headlines are judged."""
@@ -57,15 +57,6 @@ def records_of(campaign: Campaign, row: str, task: str, length: int) -> list[Rec
         and (record.trial.row, record.trial.question, record.trial.length) == (row, task, length)
     ]
     return sorted(found, key=lambda record: record.trial.seed)
-
-
-def planned_seeds(campaign: Campaign, row: str, task: str, length: int) -> set[int]:
-    """The seeds that were planned of a row."""
-
-    def mine(trial: Trial) -> bool:
-        return (trial.row, trial.question, trial.length) == (row, task, length)
-
-    return {trial.seed for trial in campaign.trials if mine(trial)}
 
 
 def sums(record: Record, split: str, length: int, metric: str) -> dict[int, tuple[float, float]]:
@@ -111,14 +102,27 @@ class Paired:
     trials: tuple[str, ...]
 
 
+def sampled(values: Mapping[int, float], trials: Iterable[str]) -> Paired | None:
+    """Values by seed with their interval; None without any."""
+    if not values:
+        return None
+    return Paired(values, seed_interval(list(values.values())), tuple(dict.fromkeys(trials)))
+
+
+def of_records(
+    campaign: Campaign, row: str, length: int, of: Callable[[Record], float | None]
+) -> Paired | None:
+    """What `of` makes of a row's records on parity, by seed; it may say None of one."""
+    seen = [(record.trial, of(record)) for record in records_of(campaign, row, TASK, length)]
+    kept = [(trial, value) for trial, value in seen if value is not None]
+    return sampled({trial.seed: value for trial, value in kept}, [trial.id for trial, _ in kept])
+
+
 def paired(first: Scores, second: Scores) -> Paired | None:
     """The difference over the seeds that both have; None without any."""
     seeds = sorted(set(first.values) & set(second.values))
-    if not seeds:
-        return None
     values = {seed: first.values[seed] - second.values[seed] for seed in seeds}
-    ids = [side.trials[seed] for side in (first, second) for seed in seeds]
-    return Paired(values, seed_interval(list(values.values())), tuple(dict.fromkeys(ids)))
+    return sampled(values, [side.trials[seed] for side in (first, second) for seed in seeds])
 
 
 def difference(
@@ -142,13 +146,11 @@ def averaged(parts: Sequence[Paired]) -> Paired | None:
     if not parts:
         return None
     seeds = sorted(set.intersection(*(set(part.by_seed) for part in parts)))
-    if not seeds:
-        return None
     values = {seed: float(np.mean([part.by_seed[seed] for part in parts])) for seed in seeds}
-    ids = tuple(dict.fromkeys(trial for part in parts for trial in part.trials))
-    return Paired(values, seed_interval(list(values.values())), ids)
+    return sampled(values, [trial for part in parts for trial in part.trials])
 
 
 def wanted(preset: str, rows: Iterable[str]) -> str:
     """What to run for records that are missing."""
-    return f"run `pytest bench/ --preset {preset} --methods {','.join(rows)}`"
+    chosen = ",".join(dict.fromkeys(rows))
+    return f"run `pytest bench/ --preset {preset}{f' --methods {chosen}' if chosen else ''}`"

@@ -5,38 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-import pandas as pd
-from matplotlib.figure import Figure
 
 from ..campaign import Campaign
-from ..figures.figure import Drawing, Missing, told_by
-from ..figures.style import COLUMN, PAGE, colours, marks, styled
+from ..figures.style import colours, styled
 from ..stats.intervals import seed_interval
+from .drawn import Drawn, Line, by_budget, drawing, line, missing, one_panel, panels
 from .evidence import Evidence
-from .pairing import TASK, Scores, Side, difference, lengths_of, records_of, score, sums, wanted
-
-Drawn = list[Drawing | Missing]
-INTERVAL = "mean over seeds, 95 % t interval"
-
-
-def named(name: str) -> str:
-    """The stem of a claim's plot."""
-    return f"claim-{name}"
-
-
-def missing(name: str, rows: Sequence[str]) -> Drawn:
-    """No records to draw from."""
-    return [Missing(named(name), wanted("small", rows))]
-
-
-def drawing(
-    name: str, title: str, campaign: Campaign, figure: Figure, lines: Sequence[Mapping[str, object]]
-) -> Drawn:
-    """The figure, unless nothing was drawn into it."""
-    if not lines:
-        return [Missing(named(name), wanted(campaign.preset, []))]
-    caption = f"{title}; {told_by(campaign, INTERVAL)}"
-    return [Drawing(named(name), title, caption, figure, pd.DataFrame(lines))]
+from .pairing import TASK, Scores, Side, difference, lengths_of, records_of, score, sums
 
 
 def gains_by_length(
@@ -55,17 +30,13 @@ def gains_by_length(
             )
             if made is not None:
                 lines.append(line(made.figure, curve=f"K = {budget}", length=length))
+    ylabel = f"{candidate} − {standard}, points"
+    figure = one_panel(lines, "length", "length (bits)", ylabel, dodge=0.04)
     with styled():
-        figure = Figure(figsize=(COLUMN, 2.2))
-        axes = figure.subplots()
-        curves(axes, lines, "length", dodge=0.04)
+        axes, ticks = figure.axes[0], sorted({int(str(each["length"])) for each in lines})
         axes.axhline(0, color="0.45", linewidth=0.8)
         axes.set_xscale("log", base=2)
-        ticks = sorted({int(str(each["length"])) for each in lines})
         axes.set_xticks(ticks, [str(tick) for tick in ticks])
-        axes.set_xlabel("length (bits)")
-        axes.set_ylabel(f"{candidate} − {standard}, points")
-        axes.legend()
     return drawing(name, f"{candidate} against {standard} on parity", campaign, figure, lines)
 
 
@@ -82,22 +53,10 @@ def anytime(evidence: Evidence, name: str) -> Drawn:
             for budget in budgets if len(budgets) > 1 else ():
                 values = list(score(campaign, Side(row, budget), TASK, length).values.values())
                 lines.append(line(seed_interval(values), curve=row, length=length, K=budget))
-    lengths = sorted({int(str(each["length"])) for each in lines})
-    with styled():
-        figure = Figure(figsize=(PAGE, 2.6))
-        panels = figure.subplots(1, max(1, len(lengths)), squeeze=False, sharey=True)[0]
-        names = sorted({str(each["curve"]) for each in lines})
-        for axes, length in zip(panels, lengths, strict=False):
-            mine = [each for each in lines if each["length"] == length]
-            curves(axes, mine, "K", names=names)
-            axes.set_xscale("symlog", base=2, linthresh=1)
-            axes.set_xticks([0, 1, 2, 4, 8, 16, 32], ["0", "1", "2", "4", "8", "16", "32"])
-            axes.set_title(f"{TASK} {length}")
-            axes.set_xlabel("K at test time")
-        panels[0].set_ylabel("tokens right, %")
-        handles, labels = panels[-1].get_legend_handles_labels()
-        if handles:
-            figure.legend(handles, labels, loc="outside lower center", ncols=5)
+    figure = panels(
+        lines, "length", "K", f"{TASK} {{}}", "K at test time", "tokens right, %", sharey=True
+    )
+    by_budget(figure, campaign.trials[0].evaluate["iterations"])
     return drawing(name, "The same weights at every K", campaign, figure, lines)
 
 
@@ -119,18 +78,8 @@ def anytime_of(evidence: Evidence, name: str, row: str) -> Drawn:
                 )
                 if values:
                     lines.append(line(seed_interval(values), curve=told, task=task, K=budget))
-    tasks = sorted({str(each["task"]) for each in lines})
-    with styled():
-        figure = Figure(figsize=(PAGE, 2.4))
-        panels = figure.subplots(1, max(1, len(tasks)), squeeze=False)[0]
-        for axes, task in zip(panels, tasks, strict=False):
-            curves(axes, [each for each in lines if each["task"] == task], "K")
-            axes.set_xscale("symlog", base=2, linthresh=1)
-            axes.set_xticks([0, 1, 2, 4, 8, 16, 32], ["0", "1", "2", "4", "8", "16", "32"])
-            axes.set_title(task)
-            axes.set_xlabel("K")
-            axes.legend(fontsize=5)
-        panels[0].set_ylabel("right, %")
+    figure = panels(lines, "task", "K", "{}", "K at test time", "right, %")
+    by_budget(figure, campaign.trials[0].evaluate["iterations"])
     return drawing(name, f"{row} by K at test time", campaign, figure, lines)
 
 
@@ -148,21 +97,10 @@ def compute(evidence: Evidence, name: str, rows: Sequence[str]) -> Drawn:
                 flops = float(records[0].costs["train_flops"])
                 figure_of = seed_interval(list(seen.values.values()))
                 lines.append(line(figure_of, curve=row, length=length, flops=flops))
-    lengths = sorted({int(str(each["length"])) for each in lines})
+    figure = panels(lines, "length", "flops", f"{TASK} {{}}", "training FLOPs", "tokens right, %")
     with styled():
-        figure = Figure(figsize=(PAGE, 2.4))
-        panels = figure.subplots(1, max(1, len(lengths)), squeeze=False)[0]
-        names = sorted({str(each["curve"]) for each in lines})
-        for axes, length in zip(panels, lengths, strict=False):
-            mine = [each for each in lines if each["length"] == length]
-            curves(axes, mine, "flops", names=names)
+        for axes in figure.axes:
             axes.set_xscale("log")
-            axes.set_title(f"{TASK} {length}")
-            axes.set_xlabel("training FLOPs")
-        panels[0].set_ylabel("tokens right, %")
-        handles, labels = panels[-1].get_legend_handles_labels()
-        if handles:
-            figure.legend(handles, labels, loc="outside lower center", ncols=4)
     return drawing(name, "What the same compute buys", campaign, figure, lines)
 
 
@@ -183,14 +121,9 @@ def settling(
             seen = [share for share, _ in shares(campaign, row, length, step).values()]
             if seen:
                 lines.append(line(seed_interval(seen), curve=f"{TASK} {length}", k=step))
+    figure = one_panel(lines, "k", "iteration k", "tokens under 1e-3, %", band=True)
     with styled():
-        figure = Figure(figsize=(COLUMN, 2.2))
-        axes = figure.subplots()
-        curves(axes, lines, "k", band=True)
-        axes.axhline(printed, color="0.45", linewidth=0.8)
-        axes.set_xlabel("iteration k")
-        axes.set_ylabel("tokens under 1e-3, %")
-        axes.legend()
+        figure.axes[0].axhline(printed, color="0.45", linewidth=0.8)
     return drawing(name, f"How soon {row} settles", campaign, figure, lines)
 
 
@@ -209,62 +142,12 @@ def cost_ratios(
         for n in lengths_of(campaign)
         for what, (value, _) in ratios(campaign, n).items()
     ]
+    names, ylabel = list(printed), "EqT / transformer (dotted: printed)"
+    figure = one_panel(lines, "length", "length (bits)", ylabel, names=names)
     with styled():
-        figure = Figure(figsize=(COLUMN, 2.2))
-        axes = figure.subplots()
-        names = list(printed)
-        curves(axes, lines, "length", names=names)
         for what, value in printed.items():
-            axes.axhline(value, color=colours(names)[what], linewidth=0.8, linestyle=":")
-        axes.set_xlabel("length (bits)")
-        axes.set_ylabel("EqT / transformer (dotted: printed)")
-        axes.legend()
+            figure.axes[0].axhline(value, color=colours(names)[what], linewidth=0.8, linestyle=":")
     return drawing(name, "What EqT costs", campaign, figure, lines)
-
-
-# ---- bricks ------------------------------------------------------------------------------------
-
-
-def line(figure, **place: object) -> dict[str, object]:  # noqa: ANN001 - an Interval
-    """A row of a plot's numbers."""
-    return {**place, "mean": figure.mean, "low": figure.low, "high": figure.high, "n": figure.n}
-
-
-def curves(
-    axes,  # noqa: ANN001 - matplotlib's Axes
-    lines: Sequence[Mapping[str, object]],
-    x: str,
-    names: Sequence[str] = (),
-    dodge: float = 0.0,
-    band: bool = False,
-) -> None:
-    """A curve a name with its intervals; `dodge` sets curves apart by a share of x."""
-    frame = pd.DataFrame(lines)
-    if not len(frame):
-        return
-    names = list(names) or list(dict.fromkeys(frame["curve"]))
-    hue, mark = colours(names), marks(names)
-    for place, name in enumerate(names):
-        mine = frame[frame["curve"] == name].sort_values(x)
-        if not len(mine):
-            continue
-        at = mine[x] * (1 + dodge * (place - (len(names) - 1) / 2))
-        marker, dash = ("", mark[name][1]) if band else mark[name]
-        if band:
-            axes.plot(at, mine["mean"], color=hue[name], linestyle=dash, label=name)
-            axes.fill_between(at, mine["low"], mine["high"], color=hue[name], alpha=0.2, lw=0)
-            continue
-        spread = np.abs(mine[["low", "high"]].sub(mine["mean"], axis=0).to_numpy().T)
-        axes.errorbar(
-            at,
-            mine["mean"],
-            yerr=np.nan_to_num(spread),
-            color=hue[name],
-            marker=marker,
-            linestyle=dash,
-            label=name,
-            elinewidth=0.8,
-        )
 
 
 def gaps(
@@ -306,18 +189,11 @@ def opened(evidence: Evidence, presets: Sequence[str]) -> list[Campaign]:
     return [each for each in found if each is not None]
 
 
-def by_rows(
-    evidence: Evidence, name: str, what: str, lines: Sequence[Mapping[str, object]]
-) -> Drawn:
+def by_rows(evidence: Evidence, name: str, what: str, lines: Sequence[Line]) -> Drawn:
     """Curves over the number of training rows."""
     if evidence.main is None or not lines:
-        return missing(name, [])
+        return missing(name, ())
+    figure = one_panel(lines, "rows", "training rows", what)
     with styled():
-        figure = Figure(figsize=(COLUMN, 2.2))
-        axes = figure.subplots()
-        curves(axes, lines, "rows")
-        axes.set_xscale("log", base=2)
-        axes.set_xlabel("training rows")
-        axes.set_ylabel(what)
-        axes.legend()
+        figure.axes[0].set_xscale("log", base=2)
     return drawing(name, f"{what} by training rows", evidence.main, figure, lines)

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from ..figures.figure import Drawing, Missing
 from ..figures.style import COLUMN, styled
-from .claim import Claim, Finding, Verdict, exact, holds
+from .claim import Claim, Finding, Verdict, computed, holds
 from .evidence import Evidence
 from .quadratics import (
     STARTS,
@@ -89,59 +89,60 @@ def past_the_bound() -> float:
     return float(contractions(course(energy, proposal, GAMMA, 2.1 / MOST, STEPS), rest).min())
 
 
+def close(value: float, printed: float) -> Verdict:
+    """Whether a printed number is what was measured."""
+    return Verdict.SUPPORTED if abs(value - printed) <= LOOSE else Verdict.CONTRADICTED
+
+
 def examine(evidence: Evidence) -> list[Finding]:
     """The printed numbers, the corrected bound, and divergence past it."""
     left, worst = worst_quadratic()
-    bound, count = rate(STEP), ENERGIES * STARTS * STEPS
-    steps, case = "steps", "contraction of the worst step"
-
-    def close(value: float, printed: float) -> Verdict:
-        return Verdict.SUPPORTED if abs(value - printed) <= LOOSE else Verdict.CONTRADICTED
-
-    def bounded(kind: str) -> Finding:
-        found = random_worst(kind)
-        return Finding(
-            part=f"as corrected, random {kind} energies",
-            measured=f"{case}, bound {bound:.3f}",
-            verdict=holds(found - bound, ROUNDING),
-            figure=exact(found, count),
-            units=steps,
-        )
-
-    growth = past_the_bound()
+    bound, growth = rate(STEP), past_the_bound()
+    case, drawn = "contraction of the worst step", ENERGIES * STARTS * STEPS
+    printed, total = f"as printed: ρ ≈ {PRINTED_RATE}", f"as printed: ρ^{STEPS} ≈ {PRINTED_TOTAL}"
+    attained = f"as corrected: max(|1 − αm|, |1 − αM|) = {bound:.3f}, attained"
+    past, least = "as corrected: it diverges past α = 2/M", "least growth a step at 1.05 times that"
+    grows = Verdict.SUPPORTED if growth > 1 else Verdict.CONTRADICTED
     return [
-        Finding(
-            part=f"as printed: ρ ≈ {PRINTED_RATE}",
-            measured=f"{case} of its own example",
-            verdict=close(worst, PRINTED_RATE),
-            figure=exact(worst, STEPS),
-            units=steps,
-            headline=True,
+        computed(
+            printed,
+            f"{case} of its own example",
+            close(worst, PRINTED_RATE),
+            worst,
+            STEPS,
+            "steps",
+            True,
         ),
-        Finding(
-            part=f"as printed: ρ^{STEPS} ≈ {PRINTED_TOTAL}",
-            measured=f"distance left after {STEPS} steps",
-            verdict=close(left[-1], PRINTED_TOTAL),
-            figure=exact(left[-1], 1),
-            units="courses",
+        computed(
+            total,
+            f"distance left after {STEPS} steps",
+            close(left[-1], PRINTED_TOTAL),
+            left[-1],
+            1,
+            "courses",
         ),
-        Finding(
-            part=f"as corrected: max(|1 − αm|, |1 − αM|) = {bound:.3f}, attained",
-            measured=f"{case} of the same example",
-            verdict=holds(abs(worst - bound), ROUNDING),
-            figure=exact(worst, STEPS),
-            units=steps,
-            headline=True,
+        computed(
+            attained,
+            f"{case} of the same example",
+            holds(abs(worst - bound), ROUNDING),
+            worst,
+            STEPS,
+            "steps",
+            True,
         ),
-        bounded("quadratic"),
-        bounded("bent"),
-        Finding(
-            part="as corrected: it diverges past α = 2/M",
-            measured="least growth a step at 1.05 times that",
-            verdict=Verdict.SUPPORTED if growth > 1 else Verdict.CONTRADICTED,
-            figure=exact(growth, STEPS),
-            units=steps,
+        *(
+            computed(
+                f"as corrected, random {kind} energies",
+                f"{case}, bound {bound:.3f}",
+                holds(value - bound, ROUNDING),
+                value,
+                drawn,
+                "steps",
+            )
+            for kind in ("quadratic", "bent")
+            for value in [random_worst(kind)]
         ),
+        computed(past, least, grows, growth, STEPS, "steps"),
     ]
 
 

@@ -17,12 +17,11 @@ from ..campaign import Campaign
 from ..figures.figure import Drawing, Missing
 from ..figures.style import COLUMN, styled
 from ..outcomes import quantiles
-from ..stats.intervals import seed_interval
 from ..trial import Record
-from .claim import Claim, Finding, above, exact, holds, not_run
+from .claim import Claim, Finding, above, computed, holds, not_run
 from .evidence import Evidence
 from .findings import found
-from .pairing import TASK, Paired, lengths_of, records_of, wanted
+from .pairing import TASK, lengths_of, of_records, wanted
 from .quadratics import WIDTH, course, generator, newton, normal
 
 ROW, GAMMA, STEP, STEPS, STARTS = "eqt", 1.0, 0.05, 1500, 40
@@ -76,13 +75,14 @@ def examine(evidence: Evidence) -> list[Finding]:
     predicted, measured = closed()
     worst = float(np.abs(measured - predicted).max())
     return [
-        Finding(
-            part="closed form, non-convex energy",
-            measured="largest |measured − predicted rate|",
-            verdict=holds(worst, LIMIT),
-            figure=exact(worst, len(measured)),
-            units="minima",
-            headline=True,
+        computed(
+            "closed form, non-convex energy",
+            "largest |measured − predicted rate|",
+            holds(worst, LIMIT),
+            worst,
+            len(measured),
+            "minima",
+            True,
         ),
         *trained(evidence),
     ]
@@ -102,28 +102,12 @@ def trained(evidence: Evidence) -> Iterator[Finding]:
             continue
         lengths = lengths_of(campaign)
         for length in lengths:
-            made = measured_by(campaign, length, of)
+            made = of_records(campaign, ROW, length, functools.partial(of, campaign))
             head = length == max(lengths)
             part = f"trained {ROW}, {TASK} {length}: {name}"
             yield found(
                 part, told, made, missing, functools.partial(above, bound=least), headline=head
             )
-
-
-def measured_by(
-    campaign: Campaign, length: int, of: Callable[[Campaign, Record], float | None]
-) -> Paired | None:
-    """A quantity of the records by seed."""
-    seen = {}
-    for record in records_of(campaign, ROW, TASK, length):
-        value = of(campaign, record)
-        if value is not None:
-            seen[record.trial.seed] = (value, record.trial.id)
-    if not seen:
-        return None
-    values = {seed: value for seed, (value, _) in seen.items()}
-    ids = tuple(trial for _, trial in seen.values())
-    return Paired(values, seed_interval(list(values.values())), ids)
 
 
 def convex_share(campaign: Campaign, record: Record) -> float | None:

@@ -18,11 +18,10 @@ from scipy import stats
 from ..campaign import Campaign
 from ..figures.figure import Drawing, Missing, told_by
 from ..figures.style import COLUMN, styled
-from ..stats.intervals import seed_interval
-from .claim import Claim, Finding, exact, holds, not_run
+from .claim import Claim, Finding, computed, holds, not_run
 from .evidence import Evidence
 from .findings import found
-from .pairing import TASK, Paired, averaged, lengths_of, records_of, wanted
+from .pairing import TASK, Paired, averaged, lengths_of, records_of, sampled, wanted
 from .tokens import Array, Tokens, tokens_of
 
 ROWS, BUDGET, LEAST = ("eqt", "eqt-plus"), 8, 1e-3
@@ -70,11 +69,8 @@ def by_seed(campaign: Campaign, row: str, length: int) -> dict[int, tuple[Tokens
 def measured(campaign: Campaign, row: str, length: int, of: str) -> Paired | None:
     """One of the quantities by seed: correlation, helped less hurt, promise."""
     seen = by_seed(campaign, row, length)
-    if not seen:
-        return None
     values = {seed: QUANTITIES[of](*drops(tokens)) for seed, (tokens, _) in seen.items()}
-    ids = tuple(trial for _, trial in seen.values())
-    return Paired(values, seed_interval(list(values.values())), ids)
+    return sampled(values, [trial for _, trial in seen.values()])
 
 
 def correlation(energy: Array, loss: Array) -> float:
@@ -110,22 +106,15 @@ CORRELATION, BALANCE, PROMISE = QUANTITIES
 def examine(evidence: Evidence) -> list[Finding]:
     """The printed and the corrected statement, then trained models."""
     printed, corrected = closed()
+    measured = "most by which the conclusion is broken, nats"
+    parts = {
+        "as printed, one-sided calibration": printed,
+        "as corrected, two-sided calibration": corrected,
+    }
     return [
-        Finding(
-            part="as printed, one-sided calibration",
-            measured="most by which the conclusion is broken, nats",
-            verdict=holds(printed, ROUNDING),
-            figure=exact(printed, CASES),
-            units="cases",
-            headline=True,
-        ),
-        Finding(
-            part="as corrected, two-sided calibration",
-            measured="most by which the conclusion is broken, nats",
-            verdict=holds(corrected, ROUNDING),
-            figure=exact(corrected, CASES),
-            units="cases",
-            headline=True,
+        *(
+            computed(part, measured, holds(value, ROUNDING), value, CASES, "cases", True)
+            for part, value in parts.items()
         ),
         *trained(evidence),
     ]

@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from ..figures.figure import Drawing, Missing
 from ..figures.style import COLUMN, styled
 from ..stats.intervals import Interval, seed_interval
-from .claim import Claim, Finding, exact, holds, within
+from .claim import Claim, Finding, computed, holds, within
 from .evidence import Evidence
 from .quadratics import (
     WIDTH,
@@ -134,32 +134,25 @@ def decline() -> Interval:
 
 def examine(evidence: Evidence) -> list[Finding]:
     """The printed sign, the corrected one, and how degradation falls with λ."""
-    cases, units = EXPERIMENTS * len(LAMBDAS), "cases"
-    printed, corrected = (excess(sign, rehearsals()) for sign in (-1.0, 1.0))
-    bent, slope = excess(1.0, bent_rehearsals()), decline()
+    told, cases, slope = "most by which the bound is broken", len(LAMBDAS), decline()
+    parts = {
+        "as printed: ≤ (1/λ)(L_new(h_new) − L_new(h_old))": (-1.0, rehearsals(), True),
+        "as corrected: ≤ (1/λ)(L_new(h_old) − L_new(h_new))": (1.0, rehearsals(), True),
+        "as corrected, softplus energies": (1.0, bent_rehearsals(), False),
+    }
+    broken = {part: excess(sign, seen) for part, (sign, seen, _) in parts.items()}
     return [
-        Finding(
-            part="as printed: ≤ (1/λ)(L_new(h_new) − L_new(h_old))",
-            measured="most by which the bound is broken",
-            verdict=holds(printed, ROUNDING),
-            figure=exact(printed, cases),
-            units=units,
-            headline=True,
-        ),
-        Finding(
-            part="as corrected: ≤ (1/λ)(L_new(h_old) − L_new(h_new))",
-            measured="most by which the bound is broken",
-            verdict=holds(corrected, ROUNDING),
-            figure=exact(corrected, cases),
-            units=units,
-            headline=True,
-        ),
-        Finding(
-            part="as corrected, softplus energies",
-            measured="most by which the bound is broken",
-            verdict=holds(bent, ROUNDING),
-            figure=exact(bent, BENT * len(LAMBDAS)),
-            units=units,
+        *(
+            computed(
+                part,
+                told,
+                holds(broken[part], ROUNDING),
+                broken[part],
+                len(seen) * cases,
+                "cases",
+                head,
+            )
+            for part, (_, seen, head) in parts.items()
         ),
         Finding(
             part="forgetting falls at least as 1/λ",
