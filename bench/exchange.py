@@ -29,7 +29,7 @@ COLUMNS = {
     "method": Column("text", "Name of the method's row in the tables"),
     "trained_length": Column("integer", "Length that it was trained at, the longest of several"),
     "seed": Column("integer", "Seed of the training rows and of the initialisation"),
-    "split": Column("text", "Split that was scored: test"),
+    "split": Column("text", "Split that was scored: test, train, or test@NAME of another course"),
     "length": Column("integer", "Length of the scored rows, as the task counts it"),
     "iterations": Column("integer", "Iteration budget (K); 0 for a method that does not iterate"),
     "axis": Column("text", "Difficulty axis; all: every row"),
