@@ -57,9 +57,9 @@ def test_one_seed_has_no_interval_and_none_has_no_mean() -> None:
 
 
 def test_counts_in_a_record_add_up(arena) -> None:
-    """Every row axis partitions the tokens, and shares lie between 0 and 1."""
+    """Every row axis partitions the test tokens, and shares lie between 0 and 1."""
     frame = tidy(arena.records(), axes=None)
-    tokens = frame[frame["metric"] == "token"]
+    tokens = frame[(frame["metric"] == "token") & (frame["split"] == "test")]
     keys = ["trial_id", "iterations"]
     whole = tokens[tokens["axis"] == "all"].set_index(keys)[["n", "sum"]]
     for axis in ("density", "band", "seen"):
@@ -72,7 +72,7 @@ def test_accuracies_agree_with_the_model_s_own_answers(arena) -> None:
     """The recorded counts of an EqT are consistent: flips explain every difference to K = 0."""
     record = next(r for r in arena.records() if r.trial.method == "eqt")
     frame = tidy([record])
-    sums = frame.set_index(["iterations", "metric"])["sum"]
+    sums = frame[frame["split"] == "test"].set_index(["iterations", "metric"])["sum"]
     for budget in (1, 4):
         gained, lost = sums[budget, "gained"], sums[budget, "lost"]
         assert sums[budget, "token"] == sums[0, "token"] + gained - lost
