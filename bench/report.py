@@ -37,6 +37,7 @@ SHEETS: dict[str, str] = {
     "compute": "closedloop.bench.sheets.compute:compute_tables",
     "strata": "closedloop.bench.sheets.strata:strata_tables",
     "hardness": "closedloop.bench.sheets.hardness:hardness_tables",
+    "claims": "closedloop.bench.claims.reported:claim_tables",
     "failures": "closedloop.bench.sheets.failures:failure_tables",
 }
 """Name -> where its table maker is."""
@@ -53,6 +54,7 @@ FIGURES: dict[str, str] = {
     "profiles": "closedloop.bench.figures.profiles:profiles",
     "ranks": "closedloop.bench.figures.ranks:ranks",
     "training": "closedloop.bench.figures.training:training",
+    "claims": "closedloop.bench.claims.reported:claim_figures",
 }
 """Name -> where its figure maker is."""
 

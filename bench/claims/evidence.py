@@ -18,9 +18,20 @@ class Evidence:
     the one with most records is the main one.
     """
 
-    def __init__(self, folder: Path | str | None = None, plugins: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path | str | None = None,
+        plugins: Sequence[str] = (),
+        opened: Campaign | None = None,
+    ) -> None:
         self.folder = Path(folder) if folder is not None else None
         self.plugins = tuple(plugins)
+        self.opened = opened
+
+    @classmethod
+    def of(cls, campaign: Campaign) -> Evidence:
+        """A campaign that is open, as the main one, with the other presets of its folder."""
+        return cls(campaign.store.folder, opened=campaign)
 
     @functools.cached_property
     def presets(self) -> dict[str, int]:
@@ -33,6 +44,8 @@ class Evidence:
     @functools.cached_property
     def main(self) -> Campaign | None:
         """The campaign of the folder's main preset; None without records."""
+        if self.opened is not None:
+            return self.opened
         return self.campaign(next(iter(self.presets), ""))
 
     @functools.cache  # noqa: B019 - an Evidence lives as long as its command
