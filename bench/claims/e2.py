@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from statistics import fmean
 
 from ..campaign import Campaign
 from ..trial import OK
 from .claim import Claim, Finding, not_run
 from .evidence import Evidence
-from .findings import POINTS, compared, found
+from .findings import POINTS, compared, found, number
 from .pairing import (
     TASK,
     Paired,
@@ -74,11 +75,11 @@ def planned(campaign: Campaign, row: str, task: str, length: int) -> bool:
 
 
 def at_length(campaign: Campaign, length: int) -> Iterator[Finding]:
-    """Every K, flips and distance, other courses, controls, and training K by test K."""
+    """Every K with flips and distance, other courses, controls, and training K by test K."""
     for budget in campaign.trials[0].evaluate["iterations"]:
         if budget:
-            yield compared(campaign, Side(ROW, budget), Side(ROW, 0), TASK, length)
-    yield from flips(campaign, length)
+            moved = flips(campaign, length, budget)
+            yield compared(campaign, Side(ROW, budget), Side(ROW, 0), TASK, length, note=moved)
     if planned(campaign, ROW, TASK, length):
         yield from against_courses(campaign, length)
     for row in CONTROLS:
@@ -107,20 +108,18 @@ def against_courses(campaign: Campaign, length: int) -> Iterator[Finding]:
         yield found(part, POINTS, made, wanted(campaign.preset, [ROW]), note=note)
 
 
-def flips(campaign: Campaign, length: int) -> Iterator[Finding]:
-    """Argmax flips since K = 0 of each direction, and the relative change of the last step.
-
-    Each is told as a finding above 0: that refinement does anything at all.
-    """
-    for metric, told in (
-        ("gained", "wrong to right, % of tokens"),
-        ("lost", "right to wrong, % of tokens"),
-        ("change", f"relative change of step {MOST}, %"),
+def flips(campaign: Campaign, length: int, budget: int) -> str:
+    """What moved, told beside a gain: argmax flips since K = 0, and the last step's length."""
+    told = []
+    for metric, words in (
+        ("gained", "wrong → right {} %"),
+        ("lost", "right → wrong {} %"),
+        ("change", "the last step moves by {} %"),
     ):
-        seen = score(campaign, Side(ROW, MOST), TASK, length, metric)
-        nothing = Scores(dict.fromkeys(seen.values, 0.0), seen.trials)
-        missing = wanted(campaign.preset, [ROW])
-        yield found(f"{TASK} {length}: {told}", told, paired(seen, nothing), missing)
+        seen = list(score(campaign, Side(ROW, budget), TASK, length, metric).values.values())
+        if seen:
+            told.append(words.format(number(fmean(seen))))
+    return ", ".join(told)
 
 
 def others(campaign: Campaign) -> Iterator[Finding]:

@@ -48,3 +48,10 @@ def compared(
     made = difference(campaign, first, second, task, length)
     missing = wanted(campaign.preset, [first.row, second.row])
     return found(f"{task} {length}: {first} − {second}", POINTS, made, missing, note=note)
+
+
+def number(value: float) -> str:
+    """Two decimals, or three digits where these would show nothing."""
+    if value == 0 or 0.1 <= abs(value) < 1e5:
+        return f"{value:.2f}"
+    return f"{value:.3g}"

@@ -9,6 +9,7 @@ import pandas as pd
 
 from ..tables import Table
 from .claim import Finding
+from .findings import number
 from .verdicts import Judged
 
 NOTES = (
@@ -27,13 +28,6 @@ def figure_text(finding: Finding) -> str:
     if math.isnan(figure.low):
         return text
     return f"{text} [{number(figure.low)}, {number(figure.high)}]"
-
-
-def number(value: float) -> str:
-    """Two decimals, or three digits where these would show nothing."""
-    if value == 0 or 0.1 <= abs(value) < 1e5:
-        return f"{value:.2f}"
-    return f"{value:.3g}"
 
 
 def count_text(finding: Finding) -> str:
@@ -79,5 +73,6 @@ def claim_table(each: Judged) -> Table:
     notes = [] if claim is None else [f"Source: {claim.source}", f"Measured: {claim.measure}"]
     if claim is not None:
         notes += [f"Rule: {claim.rule}", *([f"Errata: {claim.errata}"] if claim.errata else [])]
+    notes.append("trials: the first eight digits of their ids; the csv has every one")
     title = f"{each.name}: {claim.statement if claim else 'not loaded'}"
     return Table(f"claim-{each.name.lower()}", title, pd.DataFrame(lines), tuple(notes))
