@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from page_makers import campaign, trial
 
-from closedloop.bench.claims import CLAIMS, verdicts
+from closedloop.bench.claims import CLAIMS, a1, verdicts
 from closedloop.bench.claims.claim import Finding, Verdict, above, below, exact, holds, within
 from closedloop.bench.claims.e4 import share_under
 from closedloop.bench.claims.evidence import Evidence
@@ -53,11 +53,13 @@ def made(asked: Trial, right: Right) -> Record:
     )
 
 
-def evidence(folder: Path, right: Right, seeds: int = SEEDS) -> Evidence:
-    """Three rows on parity of three lengths."""
+def evidence(
+    folder: Path, right: Right, seeds: int = SEEDS, rows: dict[str, str] = ROWS
+) -> Evidence:
+    """Rows on parity of three lengths."""
     trials = [
         trial(row, length, seed, method)
-        for row, method in ROWS.items()
+        for row, method in rows.items()
         for length in LENGTHS
         for seed in range(seeds)
     ]
@@ -159,6 +161,31 @@ def test_e3_tells_what_the_control_cost_and_what_is_missing(tmp_path: Path) -> N
     compute, parameters = judge("E3", evidence(tmp_path, right)).headlines
     assert compute.verdict is Verdict.CONTRADICTED and "120 to 100" in compute.note
     assert parameters.verdict is Verdict.NOT_RUN and "transformer-feed" in parameters.note
+
+
+@pytest.mark.parametrize(
+    ("wins", "told", "verdict"),
+    [
+        (["dyck", "mod_arith", "parity"], True, "supported"),
+        (["addition", "dyck", "mod_arith"], True, "not supported"),  # all but parity
+        (["dyck", "parity"], True, "not supported"),
+        ([], True, "contradicted"),
+        ([], False, "not supported"),  # one seed has no interval: it contradicts nothing
+    ],
+)
+def test_a1_takes_parity_and_two_other_tasks(wins: list[str], told: bool, verdict: str) -> None:
+    found = a1.won("part", "tasks", wins, 5, (), told)
+    assert found.verdict.value == verdict
+    assert found.figure is not None and (found.figure.mean, found.figure.n) == (len(wins), 5)
+
+
+def test_a1_with_one_seed_decides_nothing(tmp_path: Path) -> None:
+    """Below its own K = 0 by far, but on a single seed; on five it is contradicted."""
+    rows = {"eqt-plus": "eqt-plus"}
+    worse: Right = lambda row, length, seed, k: 900 + seed - 50 * k  # noqa: E731
+    one = headline("A1", evidence(tmp_path, worse, 1, rows))
+    assert one.verdict is Verdict.NOT_SUPPORTED
+    assert headline("A1", evidence(tmp_path, worse, 5, rows)).verdict is Verdict.CONTRADICTED
 
 
 def test_e4_counts_the_tokens_under_the_threshold(tmp_path: Path) -> None:
