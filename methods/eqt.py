@@ -31,7 +31,7 @@ from .method import Loss, Method, Progress, Sizes, Step, cross_entropy
 from .solvers.courses import label_potential, probed, random_course
 from .solvers.implicit import equilibrium
 from .solvers.proximal import Halting, Proximal
-from .solvers.solver import Iterate
+from .solvers.solver import Iterate, energies
 
 
 class EqT(Method):
@@ -209,7 +209,7 @@ class EqT(Method):
         """CE(y | h*) + β E[L(h*)] (Eq. 18), and the retrieval net's own loss where it is on."""
         context = self.context(batch.inputs, progress.key())
         state = self.trunk.embed(batch.inputs)
-        energies, retrieval = [], []
+        levels, retrieval = [], []
         for depth, block in enumerate(self.trunk.blocks):
             state = block(state)
             if not self.refines_after(depth):
@@ -217,10 +217,10 @@ class EqT(Method):
             energy = self.energy(depth)
             potential = energy.bind(context)
             state = self.equilibrium(potential, state, progress)
-            energies.append(potential(state)[batch.mask].mean())
+            levels.append(energies(potential, state)[batch.mask].mean())
             retrieval += [memory_loss(term, context, state) for term in memories(energy)]
         nats = cross_entropy(self.trunk.read(state), batch)
-        parts = {"cross_entropy": nats, "energy": torch.stack(energies).mean()}
+        parts = {"cross_entropy": nats, "energy": torch.stack(levels).mean()}
         total = nats + self.config.energy_weight * parts["energy"]
         if retrieval:
             parts["retrieval"] = torch.stack(retrieval).mean()

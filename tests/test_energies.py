@@ -6,11 +6,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from closedloop.methods.energies import hidden_units
 from closedloop.methods.energies.confidence import Confidence, Prediction
 from closedloop.methods.energies.consistency import Consistency
 from closedloop.methods.energies.energy import (
     Context,
     Energy,
+    Sloped,
     WeightedSum,
     past_mean,
     window_valid,
@@ -83,6 +85,43 @@ def test_second_derivatives_exist(term: Energy) -> None:
     gradient, _ = slope(term.bind(context()), state, create_graph=True)
     gradient.square().sum().backward()
     assert state.grad is not None and bool(state.grad.isfinite().all())
+
+
+CLOSED = ("reverse head", "masked", "masked, all", "confidence")
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_a_closed_slope_is_the_one_that_autograd_takes(name: str) -> None:
+    """To rounding, in the slope, in the energy, and in what both send back to every weight."""
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        term = TERMS[name]().double()
+    state, along = states().requires_grad_(), states(8)
+    leaves = [state, *term.parameters()]
+    found = []
+    for closed in (True, False):
+        potential = term.bind(context())
+        assert isinstance(potential, Sloped)
+        gradient, energy = slope(potential if closed else potential.value, state, create_graph=True)
+        total = (gradient * along).sum() + (energy * along[..., 0]).sum()
+        backs = torch.autograd.grad(total, leaves, materialize_grads=True)
+        found.append((gradient, energy, *backs))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-10, atol=1e-12)
+
+
+def test_a_block_of_positions_at_a_time_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        term = TERMS["masked"]().double()
+    state = states().requires_grad_()
+    found = []
+    for block in (hidden_units.BLOCK, 2 * WIDTH * 3):  # two positions of three questions
+        monkeypatch.setattr(hidden_units, "BLOCK", block)
+        gradient, _ = slope(term.bind(context()), state, create_graph=True)
+        found.append((gradient, *torch.autograd.grad(gradient.square().sum(), state)))
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-14)
 
 
 def test_an_energy_reads_its_own_state_only(term: Energy) -> None:

@@ -8,9 +8,10 @@ changes an argmax.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
-from .energy import Context, Energy, Potential
+from .energy import Context, Energy, Potential, Sloped, pullback
 
 
 class Confidence(Energy):
@@ -23,7 +24,16 @@ class Confidence(Energy):
             logs = context.read(state).log_softmax(-1)
             return -(logs.exp() * logs).sum(-1) - logs.amax(-1)
 
-        return potential
+        def slope(state: Tensor) -> tuple[Tensor, Tensor]:
+            logits, pull = pullback(context.read, state)
+            logs = logits.log_softmax(-1)
+            odds, top = logs.exp(), logs.argmax(-1, keepdim=True)
+            entropy = -(odds * logs).sum(-1, keepdim=True)
+            wrong = odds.scatter_add(-1, top, -torch.ones_like(entropy))
+            slopes = pull(wrong - odds * (logs + entropy))
+            return slopes, (entropy - logs.gather(-1, top)).squeeze(-1)
+
+        return Sloped(potential, slope, potential)
 
 
 class Prediction(Energy):

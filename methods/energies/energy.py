@@ -11,12 +11,31 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 Potential = Callable[[Tensor], Tensor]
 """States [B, T, D] -> energies [B, T]."""
+
+
+@dataclass(frozen=True)
+class Sloped:
+    """A potential with its slope in closed form.
+
+    value: states [B, T, D] -> energies [B, T], which any order of derivatives can be taken of;
+    slope: states -> (slopes [B, T, D], energies), and level: states -> energies, which can be
+    differentiated once.
+    """
+
+    value: Potential
+    slope: Callable[[Tensor], tuple[Tensor, Tensor]]
+    level: Potential
+
+    def __call__(self, state: Tensor) -> Tensor:
+        """The energies alone."""
+        return self.value(state)
 
 
 @dataclass(frozen=True)
@@ -52,16 +71,45 @@ class WeightedSum(Energy):
         self.weights, self.terms = tuple(weights), nn.ModuleList(terms)
 
     def bind(self, context: Context) -> Potential:
-        """The weighted sum of the terms' potentials."""
+        """The weighted sum of the terms' potentials, in closed form where all of them are."""
         bound = [term.bind(context) for term in self.terms]  # type: ignore[operator]
+        closed = [each for each in bound if isinstance(each, Sloped)]
 
-        def potential(state: Tensor) -> Tensor:
+        def summed(terms: Sequence[Potential], state: Tensor) -> Tensor:
             total = 0 * state.sum(-1)
-            for weight, term in zip(self.weights, bound, strict=True):
+            for weight, term in zip(self.weights, terms, strict=True):
                 total = total + weight * term(state)
             return total
 
-        return potential
+        def slope(state: Tensor) -> tuple[Tensor, Tensor]:
+            slopes, energies = torch.zeros_like(state), 0 * state[..., 0]
+            for weight, term in zip(self.weights, closed, strict=True):
+                gradient, energy = term.slope(state)
+                slopes = slopes.add(gradient, alpha=weight)
+                energies = energies.add(energy, alpha=weight)
+            return slopes, energies
+
+        value = partial(summed, bound)
+        if len(closed) < len(bound):
+            return value
+        return Sloped(value, slope, partial(summed, [each.level for each in closed]))
+
+
+def pullback(
+    read: Callable[[Tensor], Tensor], state: Tensor
+) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """read(state), and the map from slopes in what was read to slopes in the state."""
+    create = torch.is_grad_enabled()
+    with torch.enable_grad():
+        if not (create and state.requires_grad):
+            state = state.detach().requires_grad_()
+        found = read(state.view_as(state))  # torch's FLOP counter cannot watch a leaf
+
+    def pull(slopes: Tensor) -> Tensor:
+        (pulled,) = torch.autograd.grad(found, state, slopes, create_graph=create)
+        return pulled
+
+    return (found if create else found.detach()), pull
 
 
 def past_mean(values: Tensor, inclusive: bool) -> Tensor:

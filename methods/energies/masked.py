@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from ...tasks.counter import GOLDEN, MIX_1, mix, uniform
 from ..layers.positions import sinusoids
-from .energy import Context, Energy, Potential
+from .energy import Context, Energy, Potential, Sloped
+from .hidden_units import Questions
 
 
 class MaskedPrediction(Energy):
@@ -40,17 +41,28 @@ class MaskedPrediction(Energy):
         rows, length, count = asked.shape
         places = sinusoids(length, self.visible.in_features, asked.device)
         places = self.position(places.to(context.embedded.dtype))  # [T, D]
-        known = self.visible(visible_mean(context.embedded, hidden)).unsqueeze(2) + places[asked]
+        seen = self.visible(visible_mean(context.embedded, hidden))
         flat = asked.view(rows, length * count)
         answers = context.inputs.gather(1, flat).view(rows, length, count, 1)
         counts = valid.sum(-1).clamp_min(1)
+        shares = (valid.to(seen.dtype) / counts.unsqueeze(-1)).flatten(0, 1)
 
         def potential(state: Tensor) -> Tensor:
+            known = seen.unsqueeze(2) + places[asked]  # [B, T, M, D]
             logits = self.out(F.silu(self.state(state).unsqueeze(2) + known))  # [B, T, M, V]
             nats = -logits.log_softmax(-1).gather(-1, answers).squeeze(-1)
             return (nats * valid).sum(-1) / counts
 
-        return potential
+        def told(state: Tensor, sloped: bool) -> tuple[Tensor, Tensor]:
+            own = (self.state(state) + seen).flatten(0, 1)
+            what = (asked.flatten(0, 1), answers.view(-1, count), shares)
+            return Questions.apply(own, places, self.out.weight, self.out.bias, *what, sloped)
+
+        def slope(state: Tensor) -> tuple[Tensor, Tensor]:
+            slopes, energies = told(state, True)
+            return slopes.view_as(state) @ self.state.weight, energies.view(rows, length)
+
+        return Sloped(potential, slope, lambda state: told(state, False)[1].view(rows, length))
 
 
 def hidden_positions(inputs: Tensor, share: float, salt: int) -> Tensor:

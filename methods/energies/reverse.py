@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..layers.block import Block
-from .energy import Context, Energy, Potential, past_mean, window_valid, windows
+from .energy import Context, Energy, Potential, Sloped, past_mean, window_valid, windows
 
 
 class ReverseHead(Energy):
@@ -34,13 +34,29 @@ class ReverseHead(Energy):
         size = min(self.window, context.inputs.shape[1])
         table = context.table / context.table.shape[1] ** 0.5
         known = self.past(past_mean(context.embedded, inclusive=False)) @ table.T  # [B, T, V]
-        known = windows(known, size)  # [B, T, W, V]
-        keys = torch.einsum("wd,vd->wvd", self.offsets[-size:], table)
+        known = windows(known, size).mT.contiguous()  # [B, T, V, W]: summed over classes fast
+        keys = torch.einsum("wd,vd->vwd", self.offsets[-size:], table).flatten(0, 1)
+        marks, shares = window_marks(context.inputs, size, len(table), known.dtype)
 
-        def logits(state: Tensor) -> Tensor:
-            return torch.einsum("btd,wvd->btwv", F.silu(self.state(state)), keys) + known
+        def logs(hidden: Tensor) -> Tensor:
+            return ((hidden @ keys.mT).view_as(known) + known).log_softmax(-2)
 
-        return windowed_nats(logits, context.inputs, size)
+        def mean(nats: Tensor) -> Tensor:
+            return -(nats * marks * shares).sum((-1, -2))
+
+        def potential(state: Tensor) -> Tensor:
+            return mean(logs(F.silu(self.state(state))))
+
+        def slope(state: Tensor) -> tuple[Tensor, Tensor]:
+            inside = self.state(state)
+            gate = inside.sigmoid()
+            hidden = inside * gate
+            found = logs(hidden)
+            wrong = (found.exp() - marks) * shares
+            bend = torch.addcmul(gate, gate, inside - hidden)
+            return ((wrong.flatten(2) @ keys) * bend) @ self.state.weight, mean(found)
+
+        return Sloped(potential, slope, potential)
 
 
 class ReverseTransformer(Energy):
@@ -75,6 +91,15 @@ class ReverseTransformer(Energy):
             return answers.view(rows, length, size, -1)
 
         return windowed_nats(logits, context.inputs, size)
+
+
+def window_marks(
+    inputs: Tensor, size: int, classes: int, dtype: torch.dtype
+) -> tuple[Tensor, Tensor]:
+    """Each window's inputs one-hot [B, T, V, W], and what each counts in the mean [T, 1, W]."""
+    valid = window_valid(inputs.shape[1], size, inputs.device)
+    shares = (valid.to(dtype) / valid.sum(-1, keepdim=True)).unsqueeze(-2)
+    return F.one_hot(windows(inputs, size), classes).mT.to(dtype).contiguous(), shares
 
 
 def windowed_nats(logits: Potential, inputs: Tensor, size: int) -> Potential:

@@ -31,6 +31,11 @@ class Halting:
     energy: float | None = None
     budget: Tensor | None = None
 
+    @property
+    def off(self) -> bool:
+        """Whether no position can halt."""
+        return not self.tolerance and self.energy is None and self.budget is None
+
     def before(self, active: Tensor, taken: int, energy: Tensor) -> Tensor:
         """Positions that may take iteration number `taken` + 1 from states of this energy."""
         if self.budget is not None:
@@ -101,9 +106,11 @@ class Proximal(Solver):
                 continue
             moving = active = self.halting.before(active, taken, energy)  # type: ignore[arg-type]
             size = self.step_sizes[min(taken, len(self.step_sizes) - 1)]
-            new = torch.where(moving.unsqueeze(-1), state - size * pull, state)
+            new = state - size * pull
+            if not self.halting.off:
+                new = torch.where(moving.unsqueeze(-1), new, state)
+                active = self.halting.after(active, (new - state).detach().norm(dim=-1))
             change = relative_change(new.detach(), state.detach())
-            active = self.halting.after(active, (new - state).detach().norm(dim=-1))
             state = new
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from ..energies.energy import Potential
+from ..energies.energy import Potential, Sloped
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,19 @@ def slope(potential: Potential, state: Tensor, create_graph: bool) -> tuple[Tens
     """∇L [B, T, D] and L [B, T] at a state; works under no_grad, leaves no .grad.
 
     Attention inside an energy runs on the plain kernel, since fused ones have no second
-    derivative.
+    derivative. A slope in closed form is taken as it is.
     """
+    if isinstance(potential, Sloped):
+        with torch.set_grad_enabled(create_graph):
+            return potential.slope(state)
     with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH):
         if not create_graph or not state.requires_grad:
             state = state.detach().requires_grad_()
         energy = potential(state.view_as(state))  # torch's FLOP counter cannot watch a leaf
         (gradient,) = torch.autograd.grad(energy.sum(), state, create_graph=create_graph)
     return (gradient, energy) if create_graph else (gradient, energy.detach())
+
+
+def energies(potential: Potential, state: Tensor) -> Tensor:
+    """L [B, T] with a first derivative, by the cheaper way there is."""
+    return potential.level(state) if isinstance(potential, Sloped) else potential(state)
