@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import claims_commands, folder_commands, report_commands
+from . import claims_commands, folder_commands, report_commands, speed_commands
 from .arena import DEFAULT_RESULTS, Arena, open_arena
 from .data import batch_hash
 from .errors import Misuse
@@ -75,6 +75,7 @@ def parser() -> argparse.ArgumentParser:
     report_commands.register(commands)
     folder_commands.register(add)
     claims_commands.register(add)
+    speed_commands.register(add)
     return top
 
 

@@ -96,11 +96,16 @@ def lengths(words: list[str]) -> list[int]:
         raise Misuse(f"expected --lengths as integers, got {','.join(words)!r}") from None
 
 
+ASKED = {"test_claims.py": "claims", "test_speed.py": "speed"}
+"""Files of tests that run where they are asked for, and the word that asks."""
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """The claims are examined where they are asked for: by `-k claims`, or by their file."""
-    words = [config.option.keyword or "", *map(str, config.args)]
-    asked = any("claims" in word for word in words)
-    return True if collection_path.name == "test_claims.py" and not asked else None
+    """Claims and speed are examined where asked for: by `-k claims`, or by their file."""
+    name = collection_path.name
+    if name not in ASKED or ASKED[name] in (config.option.keyword or ""):
+        return None
+    return None if any(name in str(word) for word in config.args) else True
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

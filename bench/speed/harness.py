@@ -1,0 +1,134 @@
+"""What the arena adds to the loops that it runs, and what a second core brings.
+
+Both run whole presets in child processes, as a user would. One round each unless asked for more:
+a round takes minutes.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from ...methods.method import Progress, build
+from ..data import make_data, marked
+from ..errors import Misuse
+from ..plan import Request, plan
+from ..registry import Registry
+from ..run import sizes_of
+from ..seeds import initial_seed, noise_seed
+from ..trial import Trial
+from .line import Line, Side, Where
+
+PRESET, JOBS_PRESET = "quick", "smoke"
+BENCH = Path(__file__).parents[1] / "test_arena.py"
+
+
+def session(where: Where, preset: str, *words: str) -> None:
+    """`pytest bench/ --preset …` into a folder that is thrown away.
+
+    Raises:
+        Misuse: it failed.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "pytest", str(BENCH), "--preset", preset]
+        command += ["--results", folder, "--device", str(where.device), "-q", *words]
+        command += ["--threads", str(where.threads), "-p", "no:cacheprovider"]
+        done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise Misuse(f"pytest on preset {preset} failed: {done.stdout.strip()[-300:]}")
+
+
+def overhead_sides(where: Where) -> Sequence[Side]:
+    """The preset as pytest runs it, one job; and its bare loops in a child of their own."""
+    words = [sys.executable, "-m", __name__, str(where.device), str(where.threads)]
+
+    def loops() -> None:
+        subprocess.run(words, check=True)
+
+    return [
+        Side(f"pytest, {PRESET}", lambda: session(where, PRESET, "--jobs", "1")),
+        Side("bare loops", loops),
+    ]
+
+
+def bare(where: Where) -> None:
+    """Train and score every trial of the preset, with nothing around: no record, no strata."""
+    torch.set_num_threads(where.threads)
+    registry = Registry()
+    for trial in plan(Request(preset=PRESET), registry):
+        bare_trial(trial, registry, where)
+
+
+def bare_trial(trial: Trial, registry: Registry, where: Where) -> None:
+    """The loops that any user would write for a trial."""
+    task, method = registry.task(trial.task)(**trial.task_options), registry.method(trial.method)
+    data = make_data(task, method, trial, lambda *_: None)
+    config, protocol = method.Config(**trial.method_options), trial.train
+    model = build(method, config, sizes_of(data.task, trial), initial_seed(trial)).to(where.device)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=protocol["learning_rate"])
+    size, step, seed = protocol["batch"], 0, noise_seed(trial)
+    steps = protocol["epochs"] * sum(len(part) // size for part in data.train)
+    model.train()
+    for _ in range(protocol["epochs"]):
+        for part in data.train:
+            for index in torch.randperm(len(part))[: len(part) // size * size].split(size):
+                batch = part.rows(index).to(str(where.device))
+                optimizer.zero_grad(set_to_none=True)
+                model.loss(batch, Progress(step, steps, seed)).total.backward()
+                torch.nn.utils.clip_grad_norm_(model.parameters(), protocol["clip"])
+                optimizer.step()
+                step += 1
+    model.eval()
+    for length in trial.test_lengths:
+        rows, _ = marked(data, length)
+        for start in range(0, len(rows), trial.evaluate["batch"]):
+            part = rows.rows(slice(start, start + trial.evaluate["batch"])).to(str(where.device))
+            most = max(trial.evaluate["iterations"])
+            with torch.no_grad():
+                for found in model.deliberate(
+                    part.inputs, most if method.iterates != "nothing" else 0
+                ):
+                    found.logits.argmax(-1)
+
+
+OVERHEAD = Line(
+    name="overhead",
+    measured=f"preset {PRESET} by pytest with one job, against its bare training and evaluation "
+    "loops in one process",
+    bound=1.05,
+    prepare=overhead_sides,
+    rounds=1,
+    warm=0,
+)
+
+
+def jobs_sides(where: Where) -> Sequence[Side]:
+    """The same trials, two at a time and one at a time."""
+    words = ("--seeds", "4", "--set", "train.epochs=4")
+
+    def run(jobs: int) -> None:
+        session(where, JOBS_PRESET, "--jobs", str(jobs), *words)
+
+    return [Side("2 jobs", lambda: run(2)), Side("1 job", lambda: run(1))]
+
+
+JOBS = Line(
+    name="jobs",
+    measured=f"throughput of preset {JOBS_PRESET}, four seeds, four epochs: two jobs on two cores "
+    "against one, starts and tables included",
+    bound=1.7,
+    prepare=jobs_sides,
+    at_least=True,
+    inverse=True,
+    rounds=3,
+    warm=0,
+)
+
+
+if __name__ == "__main__":
+    bare(Where(torch.device(sys.argv[1]), int(sys.argv[2])))

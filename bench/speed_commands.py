@@ -1,0 +1,97 @@
+"""The console command `closedloop speed`: how fast the arena is here, against its peers."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+from .errors import Misuse, unknown
+from .tables import SUFFIXES, Table, write_text
+
+
+def register(add: Callable[..., argparse.ArgumentParser]) -> None:
+    """Add the command to the console's parser."""
+    found = add("speed", print_speed)
+    found.add_argument("--lines", default="", help="step-64,delta,…; default: all")
+    found.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    found.add_argument("--threads", type=int, default=1, help="default: 1, as a trial has")
+    found.add_argument("--scaling", action="store_true", help="exponents over K, L, d, rows too")
+    found.add_argument("--read", metavar="FILE", help="tell a run that was kept; runs nothing")
+    found.add_argument("--out", help="folder for speed.json, tables and the figure")
+
+
+def print_speed(arguments: argparse.Namespace) -> None:
+    """speed here: training, answers, loops and harness, each against a peer or its plain form"""
+    from .speed import LINES
+    from .speed.report import outcomes, read, speed_table
+
+    names = [word for word in arguments.lines.split(",") if word]
+    for name in names:
+        if name not in LINES:
+            raise unknown("speed line", name, LINES)
+    if arguments.threads < 1:
+        raise Misuse(f"expected --threads of at least 1, got {arguments.threads}")
+    path = Path(arguments.read) if arguments.read else raced(names, arguments)
+    run = read(path)
+    tables = [speed_table(outcomes(run), run.get("not_run", {}))]
+    if arguments.scaling:
+        tables.append(scaled(arguments))
+    for table in tables:
+        print(table.render(arguments.format))
+        if arguments.out:
+            for form, suffix in SUFFIXES.items():
+                write_text(Path(arguments.out) / f"{table.name}.{suffix}", table.render(form))
+
+
+def raced(names: list[str], arguments: argparse.Namespace) -> Path:
+    """Run the lines under pytest-benchmark; the path of its JSON, with what did not run added.
+
+    Raises:
+        Misuse: pytest-benchmark is not there, or a line failed.
+    """
+    from .speed import LINES
+
+    if find_spec("pytest_benchmark") is None:
+        raise Misuse('expected pytest-benchmark; install it: pip install -e ".[speed]"')
+    folder = Path(arguments.out or tempfile.mkdtemp())
+    folder.mkdir(parents=True, exist_ok=True)
+    path, wanted = folder / "speed.json", names or list(LINES)
+    tests = Path(__file__).with_name("test_speed.py")
+    command = [sys.executable, "-m", "pytest", *(f"{tests}::test_speed[{n}]" for n in wanted)]
+    command += ["--benchmark-json", str(path), "--benchmark-quiet", "-q", "-rs"]
+    command += ["--device", arguments.device, "--threads", str(arguments.threads)]
+    done = subprocess.run([*command, "-p", "no:cacheprovider"], capture_output=True, text=True)
+    if done.returncode:
+        raise Misuse(f"a line failed: {done.stdout.strip()[-400:]}")
+    run = json.loads(path.read_text())
+    ran = {each["extra_info"]["line"] for each in run["benchmarks"]}
+    reason = next((r for r in done.stdout.splitlines() if r.startswith("SKIPPED")), "skipped")
+    run["not_run"] = {name: reason.partition(": ")[2] for name in wanted if name not in ran}
+    write_text(path, json.dumps(run, indent=1))
+    return path
+
+
+def scaled(arguments: argparse.Namespace) -> Table:
+    """Measure the exponents, write their points and figure where a folder was named."""
+    import torch
+
+    from .environment import resolve_device
+    from .figures.figure import Drawing, write_drawing
+    from .speed.line import Where
+    from .speed.scaling import exponents_table, measured, scaling_figure
+
+    torch.set_num_threads(arguments.threads)
+    device = torch.device(resolve_device(arguments.device))
+    points = measured(Where(device, arguments.threads))
+    table = exponents_table(points)
+    if arguments.out:
+        figure = scaling_figure(points)
+        drawing = Drawing("speed-scaling", table.title, table.notes[0], figure, points)
+        write_drawing(drawing, Path(arguments.out))
+    return table

@@ -1,0 +1,179 @@
+"""The speed bench: its rules by hand, peers that compute what ours do, the command end to end."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from closedloop.bench.cli import main
+from closedloop.bench.errors import Misuse
+from closedloop.bench.speed import LINES, loops
+from closedloop.bench.speed.blocks import torch_encoder
+from closedloop.bench.speed.line import Line, Side, Where, outcome, race
+from closedloop.bench.speed.models import model_of, own_training, rows_of
+from closedloop.bench.speed.report import load, quantity, read, speed_table
+from closedloop.bench.speed.scaling import exponents, exponents_table, scaling_figure
+from closedloop.methods.method import Progress
+
+WHERE, PLACE = Where(), Progress(1, 10, 0)
+
+
+def line(**how: object) -> Line:
+    given = {"name": "x", "measured": "y", "bound": 1.2, "prepare": lambda where: []}
+    return Line(**{**given, **how})  # type: ignore[arg-type]
+
+
+def test_a_ratio_is_taken_within_a_round_against_the_best_peer() -> None:
+    """A machine that slows down by ten in one round moves no ratio."""
+    values = {"ours": [1.1, 11.0, 1.1], "slow": [5.0, 50.0, 5.0], "fast": [1.0, 10.0, 1.0]}
+    found = outcome(line(), values)
+    assert found.peer_name == "fast" and found.ratio == pytest.approx(1.1) and found.reached
+    assert found.low == pytest.approx(1.1) and found.high == pytest.approx(1.1)
+    assert not outcome(line(bound=1.0), values).reached
+
+
+def test_a_speed_up_and_a_share_must_reach_their_bounds() -> None:
+    seconds = {"dual": [1.0, 1.0], "primal": [6.0, 4.0]}
+    found = outcome(line(bound=5.0, at_least=True, inverse=True), seconds)
+    assert found.ratio == pytest.approx(5.0) and found.reached
+    rates = {"step": [60.0, 60.0], "small product": [80.0, 80.0], "product": [110.0, 110.0]}
+    share = outcome(line(bound=0.6, at_least=True), rates)
+    assert share.peer_name == "product" and not share.reached
+    assert not outcome(line(), {"ours": [float("nan")], "peer": [1.0]}).reached
+
+
+@pytest.mark.parametrize("values", [{"ours": [1.0]}, {"ours": [1.0], "peer": [1.0, 2.0]}])
+def test_a_race_needs_peers_in_every_round(values: dict[str, list[float]]) -> None:
+    with pytest.raises(ValueError, match="two sides or more"):
+        outcome(line(), values)
+
+
+def test_sides_run_in_turn_and_the_warm_rounds_do_not_count() -> None:
+    order: list[str] = []
+
+    def slow() -> None:
+        order.append("a")
+        time.sleep(0.02)
+
+    found = race([Side("a", slow), Side("b", lambda: order.append("b") or 7.0)], 2, 1, WHERE.device)
+    assert order == list("ababab")
+    assert found.values["b"] == [7.0, 7.0] and len(found.values["a"]) == 2
+    assert min(found.values["a"]) >= 0.02
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_every_line_loads_and_says_what_it_measures(name: str) -> None:
+    found = load(name)
+    assert found.name == name and found.bound > 0 and found.rounds >= 1
+    assert "against" in found.measured
+
+
+def test_the_peer_is_the_same_size_and_causal() -> None:
+    """As many weights in the blocks as ours; what comes later changes nothing before it."""
+    peer, ours = torch_encoder(16), model_of("transformer", 16, WHERE, feed_forward="plain")
+    blocks = sum(w.numel() for w in ours.trunk.blocks.parameters() if w.dim() > 1)
+    theirs = sum(w.numel() for w in peer.module.parameters() if w.dim() > 1)
+    assert blocks == theirs
+    state = torch.randn(1, 16, 256, generator=torch.Generator().manual_seed(0))
+    later = state.clone()
+    later[:, 9:] += 1
+    with torch.no_grad():
+        one, other = peer.blocks(state), peer.blocks(later)
+    torch.testing.assert_close(one[:, :9], other[:, :9])
+    assert not torch.allclose(one[:, 9:], other[:, 9:])
+
+
+def test_x_transformers_is_asked_for_by_name_where_it_is_missing(monkeypatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "x_transformers", None)
+    with pytest.raises(Misuse, match="speed"):
+        load("step-64").prepare(WHERE)
+
+
+def test_torchdeq_alone_computes_what_ours_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same loss from the same weights: the race is over the same work."""
+    monkeypatch.setattr(loops, "DEQ_LENGTH", 8)
+    monkeypatch.setattr(loops, "DEQ_ROWS", 2)
+    losses: list[float] = []
+
+    def noted(_: object, loss) -> object:
+        return lambda: losses.append(float(loss().detach()))
+
+    monkeypatch.setattr(loops, "training", noted)
+    monkeypatch.setattr(
+        loops,
+        "own_training",
+        lambda model, rows: noted(model, lambda: model.loss(rows, PLACE).total),
+    )
+    for side in loops.deq_sides(WHERE):
+        side.run()
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+def test_an_update_changes_the_weights() -> None:
+    model = model_of("gru", 8, WHERE, width=16, depth=1)
+    before = [w.detach().clone() for w in model.parameters()]
+    own_training(model, rows_of(4, 8, WHERE))()
+    assert any(not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
+
+def test_exponents_of_a_known_law() -> None:
+    sizes = [32, 64, 128, 256, 512]
+    points = pd.DataFrame(
+        [
+            {"dial": "L", "method": name, "size": n, "seconds": 1e-4 * n**power}
+            for name, power in (("linear", 1.0), ("cubic", 3.0))
+            for n in sizes
+        ]
+    )
+    found = exponents(points).set_index("method")
+    assert found["exponent"].to_dict() == pytest.approx({"linear": 1.0, "cubic": 3.0})
+    assert found["within"].to_dict() == {"linear": True, "cubic": False}
+    assert "1.00 [1.00, 1.00]" in exponents_table(points).render("md")
+    assert len(scaling_figure(points).axes) == 1
+
+
+def test_quantities_have_units() -> None:
+    assert quantity(0.0123, "s") == "12.3 ms" and quantity(2.5e-6, "s") == "2.5 µs"
+    assert quantity(6.4e10, "FLOP/s") == "64 GFLOP/s" and quantity(286.7, "MiB") == "287 MiB"
+
+
+def test_the_command_races_a_line_keeps_its_numbers_and_reads_them_again(tmp_path, capsys) -> None:
+    out = tmp_path / "speed"
+    assert main(["speed", "--lines", "eqt-slope", "--out", str(out), "--format", "csv"]) == 0
+    printed = capsys.readouterr().out
+    run = json.loads((out / "speed.json").read_text())
+    (bench,) = run["benchmarks"]
+    values = bench["extra_info"]["values"]
+    assert list(values) == ["closed", "autograd"]
+    rounds = load("eqt-slope").rounds
+    assert all(len(each) == rounds and min(each) > 0 for each in values.values())
+    ratio = np.median(np.array(values["closed"]) / np.array(values["autograd"]))
+    assert f"{ratio:.2f} [" in printed and "eqt-slope" in printed
+    assert main(["speed", "--read", str(out / "speed.json"), "--format", "csv"]) == 0
+    assert capsys.readouterr().out == printed
+
+
+@pytest.mark.parametrize(
+    "words", [["--lines", "step-65"], ["--threads", "0"], ["--read", "/none.json"]]
+)
+def test_misuse_is_told_in_one_line(words: list[str], capsys) -> None:
+    assert main(["speed", *words]) == 4
+    assert capsys.readouterr().err.startswith("closedloop: ")
+
+
+def test_a_file_that_is_none_of_ours_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.json"
+    path.write_text('{"benchmarks": [{"stats": {}}]}')
+    with pytest.raises(Misuse, match="closedloop speed"):
+        read(path)
+
+
+def test_a_line_that_did_not_run_says_why() -> None:
+    table = speed_table({}, {"delta": "no such library"})
+    assert "not run: no such library" in table.render("md")
