@@ -53,7 +53,7 @@ class Local(Executor):
         """Yield trials as their children end."""
         store, queue = Store(settings.results), in_running_order(trials)
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["closedloop.bench.executors.local"])
+        context.set_forkserver_preload(["closedloop.bench.executors.warm"])
         children: list[Child] = []
         told_at, total = time.monotonic(), len(queue)
         try:
