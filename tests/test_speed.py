@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from pathlib import Path
 
@@ -13,7 +14,9 @@ import torch
 
 from closedloop.bench.cli import main
 from closedloop.bench.errors import Misuse
-from closedloop.bench.speed import LINES, loops
+from closedloop.bench.plan import Request, plan
+from closedloop.bench.registry import Registry
+from closedloop.bench.speed import LINES, harness, loops
 from closedloop.bench.speed.blocks import torch_encoder
 from closedloop.bench.speed.line import Line, Side, Where, outcome, race
 from closedloop.bench.speed.models import model_of, own_training, rows_of
@@ -21,7 +24,7 @@ from closedloop.bench.speed.report import load, quantity, read, speed_table
 from closedloop.bench.speed.scaling import exponents, exponents_table, scaling_figure
 from closedloop.methods.method import Progress
 
-WHERE, PLACE = Where(), Progress(1, 10, 0)
+WHERE, PLACE, REGISTRY = Where(), Progress(1, 10, 0), Registry()
 
 
 def line(**how: object) -> Line:
@@ -90,7 +93,7 @@ def test_the_peer_is_the_same_size_and_causal() -> None:
 
 
 def test_x_transformers_is_asked_for_by_name_where_it_is_missing(monkeypatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "x_transformers", None)
+    monkeypatch.setitem(sys.modules, "x_transformers", None)
     with pytest.raises(Misuse, match="speed"):
         load("step-64").prepare(WHERE)
 
@@ -113,6 +116,31 @@ def test_torchdeq_alone_computes_what_ours_does(monkeypatch: pytest.MonkeyPatch)
     for side in loops.deq_sides(WHERE):
         side.run()
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+@pytest.mark.parametrize("method", ["eqt", "gru"])
+def test_the_bare_loops_take_every_update_and_every_budget(method: str, monkeypatch) -> None:
+    """Of a trial cut short: as many updates as the arena's trainer, answers at every K."""
+    cut = ["train.rows=128", "train.epochs=2", "evaluate.rows=16", "evaluate.iterations=[0, 2]"]
+    (trial,) = plan(Request(preset="smoke", methods=[method], lengths=[8], settings=cut), REGISTRY)
+    seen = {"loss": 0, "budgets": []}
+    kind = REGISTRY.method(trial.method)
+    loss, deliberate = kind.loss, kind.deliberate
+
+    def counted(self, *given):
+        seen["loss"] += 1
+        return loss(self, *given)
+
+    def watched(self, inputs, iterations):
+        if not self.training:  # an open loop's loss reads its own deliberation
+            seen["budgets"].append(iterations)
+        return deliberate(self, inputs, iterations)
+
+    monkeypatch.setattr(kind, "loss", counted)
+    monkeypatch.setattr(kind, "deliberate", watched)
+    harness.bare_trial(trial, REGISTRY, WHERE)
+    assert seen["loss"] == 2 * 128 // trial.train["batch"]
+    assert seen["budgets"] == [2 if method == "eqt" else 0]
 
 
 def test_an_update_changes_the_weights() -> None:

@@ -154,7 +154,7 @@ def mfu_sides(where: Where) -> Sequence[Side]:
 MFU = Line(
     name="mfu",
     measured=f"counted FLOPs of a training step over its seconds, d {WIDTH}, L 256, against the "
-    "machine's matrix rate, float32",
+    "machine's matrix rate, float32; causal attention counts as the whole square",
     bound=0.6,
     prepare=mfu_sides,
     unit="FLOP/s",
