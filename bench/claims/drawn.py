@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -10,13 +11,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..campaign import Campaign
+from ..figures.axes import budget_axis, share_axis
 from ..figures.figure import Drawing, Missing, told_by
-from ..figures.style import COLUMN, PAGE, colours, marks, styled
-from ..stats.intervals import Interval
+from ..figures.panels import canvas, entries
+from ..figures.rows import Dash, Look
+from ..figures.style import COLUMN, colours, marks, styled
+from ..stats.intervals import Interval, seed_interval
 from .pairing import wanted
 
 Line = Mapping[str, object]
 Drawn = list[Drawing | Missing]
+ACROSS = 4
+"""Panels beside each other at the most."""
+
 INTERVAL = "mean over seeds, 95 % t interval"
 
 
@@ -53,37 +60,49 @@ def one_panel(lines: Sequence[Line], x: str, xlabel: str, ylabel: str, **how: ob
 
 
 def panels(
-    lines: Sequence[Line],
-    key: str,
-    x: str,
-    title: str,
-    xlabel: str,
-    ylabel: str,
-    sharey: bool = False,
+    lines: Sequence[Line], key: str, x: str, title: str, xlabel: str, apart: bool = False
 ) -> Figure:
-    """A panel a value of `key`, the same curves in all, one legend below; title holds {}."""
+    """Percents right, a panel a value of `key`; title holds {}.
+
+    The same curves in all and one legend below, or, `apart`, a legend a panel.
+    """
     values = sorted({each[key] for each in lines})  # type: ignore[type-var]
+    columns = min(ACROSS, max(1, len(values)))
     names = sorted({str(each["curve"]) for each in lines})
     with styled():
-        figure = Figure(figsize=(PAGE, 2.6))
-        row = figure.subplots(1, max(1, len(values)), squeeze=False, sharey=sharey)[0]
-        for axes, value in zip(row, values, strict=False):
-            curves(axes, [each for each in lines if each[key] == value], x, names=names)
+        below = {} if apart else entries({name: look(name, names) for name in names})
+        figure = canvas(-(-len(values) // columns) or 1, columns, below)
+        for axes, value in zip(figure.axes, values, strict=False):
+            mine = [each for each in lines if each[key] == value]
+            curves(axes, mine, x, names=() if apart else names)
+            share_axis(axes, [float(str(each["mean"])) for each in mine])
             axes.set_title(title.format(value))
             axes.set_xlabel(xlabel)
-        row[0].set_ylabel(ylabel)
-        handles, labels = row[-1].get_legend_handles_labels()
-        if handles:
-            figure.legend(handles, labels, loc="outside lower center", ncols=4)
+            if apart:
+                axes.legend(loc="lower right")
+        for axes in figure.axes[::columns]:
+            axes.set_ylabel("right, %")
+        for axes in figure.axes[len(values) :]:
+            axes.remove()
     return figure
+
+
+def look(name: str, names: Sequence[str]) -> Look:
+    """How a curve among others is drawn."""
+    marker, dash = marks(names)[name]
+    return Look(name, colours(names)[name], marker, cast(Dash, dash))
 
 
 def by_budget(figure: Figure, budgets: Sequence[int]) -> None:
     """Show the iterations K as they were scored, doubling, with 0."""
     with styled():
         for axes in figure.axes:
-            axes.set_xscale("symlog", base=2, linthresh=1)
-            axes.set_xticks(list(budgets), [str(budget) for budget in budgets])
+            budget_axis(axes, budgets)
+
+
+def percent(values: Sequence[float], **place: object) -> dict[str, object]:
+    """A row of a plot's numbers: the mean of percents over seeds, its interval cut at 0 and 100."""
+    return line(seed_interval(values, 0, 100), **place)
 
 
 def line(figure: Interval, **place: object) -> dict[str, object]:

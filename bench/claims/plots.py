@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 
 from ..campaign import Campaign
+from ..figures.axes import flops_axis, length_axis
 from ..figures.style import colours, styled
 from ..stats.intervals import seed_interval
-from .drawn import Drawn, Line, by_budget, drawing, line, missing, one_panel, panels
+from .drawn import Drawn, Line, by_budget, drawing, line, missing, one_panel, panels, percent
 from .evidence import Evidence
 from .pairing import TASK, Scores, Side, difference, lengths_of, records_of, score, sums
 
@@ -33,10 +35,8 @@ def gains_by_length(
     ylabel = f"{candidate} − {standard}, points"
     figure = one_panel(lines, "length", "length (bits)", ylabel, dodge=0.04)
     with styled():
-        axes, ticks = figure.axes[0], sorted({int(str(each["length"])) for each in lines})
-        axes.axhline(0, color="0.45", linewidth=0.8)
-        axes.set_xscale("log", base=2)
-        axes.set_xticks(ticks, [str(tick) for tick in ticks])
+        figure.axes[0].axhline(0, color="0.45", linewidth=0.8)
+        length_axis(figure.axes[0], [int(str(each["length"])) for each in lines], "length (bits)")
     return drawing(name, f"{candidate} against {standard} on parity", campaign, figure, lines)
 
 
@@ -52,10 +52,8 @@ def anytime(evidence: Evidence, name: str) -> Drawn:
             budgets = sorted({k for r in records for k in sums(r, "test", length, "token")})
             for budget in budgets if len(budgets) > 1 else ():
                 values = list(score(campaign, Side(row, budget), TASK, length).values.values())
-                lines.append(line(seed_interval(values), curve=row, length=length, K=budget))
-    figure = panels(
-        lines, "length", "K", f"{TASK} {{}}", "K at test time", "tokens right, %", sharey=True
-    )
+                lines.append(percent(values, curve=row, length=length, K=budget))
+    figure = panels(lines, "length", "K", f"{TASK} {{}}, tokens", "K at test time")
     by_budget(figure, campaign.trials[0].evaluate["iterations"])
     return drawing(name, "The same weights at every K", campaign, figure, lines)
 
@@ -77,8 +75,8 @@ def anytime_of(evidence: Evidence, name: str, row: str) -> Drawn:
                     score(campaign, side, task, trial.length, tested=tested).values.values()
                 )
                 if values:
-                    lines.append(line(seed_interval(values), curve=told, task=task, K=budget))
-    figure = panels(lines, "task", "K", "{}", "K at test time", "right, %")
+                    lines.append(percent(values, curve=told, task=task, K=budget))
+    figure = panels(lines, "task", "K", "{}", "K at test time", apart=True)
     by_budget(figure, campaign.trials[0].evaluate["iterations"])
     return drawing(name, f"{row} by K at test time", campaign, figure, lines)
 
@@ -95,12 +93,13 @@ def compute(evidence: Evidence, name: str, rows: Sequence[str]) -> Drawn:
             seen = score(campaign, Side(row, 8 if row == "eqt" else None), TASK, length)
             if records and seen.values:
                 flops = float(records[0].costs["train_flops"])
-                figure_of = seed_interval(list(seen.values.values()))
-                lines.append(line(figure_of, curve=row, length=length, flops=flops))
-    figure = panels(lines, "length", "flops", f"{TASK} {{}}", "training FLOPs", "tokens right, %")
+                values = list(seen.values.values())
+                lines.append(percent(values, curve=row, length=length, flops=flops))
+    figure = panels(lines, "length", "flops", f"{TASK} {{}}, tokens", "")
+    places = pd.DataFrame(lines).groupby("length")["flops"] if lines else ()
     with styled():
-        for axes in figure.axes:
-            axes.set_xscale("log")
+        for axes, (_, spent) in zip(figure.axes, places, strict=False):
+            flops_axis(axes, spent, "training FLOPs")
     return drawing(name, "What the same compute buys", campaign, figure, lines)
 
 
@@ -120,7 +119,7 @@ def settling(
         for step in range(1, max(campaign.trials[0].evaluate["iterations"]) + 1):
             seen = [share for share, _ in shares(campaign, row, length, step).values()]
             if seen:
-                lines.append(line(seed_interval(seen), curve=f"{TASK} {length}", k=step))
+                lines.append(percent(seen, curve=f"{TASK} {length}", k=step))
     figure = one_panel(lines, "k", "iteration k", "tokens under 1e-3, %", band=True)
     with styled():
         figure.axes[0].axhline(printed, color="0.45", linewidth=0.8)
@@ -179,7 +178,7 @@ def samples(
             values = list(score(campaign, Side(row), TASK, length).values.values())
             if values:
                 size = campaign.trials[0].train["rows"]
-                lines.append(line(seed_interval(values), curve=row, rows=size))
+                lines.append(percent(values, curve=row, rows=size))
     return by_rows(evidence, name, "tokens right, %", lines)
 
 
@@ -195,5 +194,5 @@ def by_rows(evidence: Evidence, name: str, what: str, lines: Sequence[Line]) -> 
         return missing(name, ())
     figure = one_panel(lines, "rows", "training rows", what)
     with styled():
-        figure.axes[0].set_xscale("log", base=2)
+        length_axis(figure.axes[0], [int(str(each["rows"])) for each in lines], "training rows")
     return drawing(name, f"{what} by training rows", evidence.main, figure, lines)
