@@ -52,7 +52,7 @@ def write_all(found: Sequence[Judged], evidence: Evidence, folder: Path) -> dict
     Raises:
         Misuse: the folder cannot be written.
     """
-    from .claims.table import claim_table, verdict_table
+    from .claims.reported import tables_of
     from .claims.verdicts import plots
     from .figures.figure import Drawing, write_drawing
 
@@ -65,7 +65,7 @@ def write_all(found: Sequence[Judged], evidence: Evidence, folder: Path) -> dict
                     links.setdefault(each.name, f"{plot.name}.svg")
                 else:
                     links.setdefault(each.name, f"none: {plot.reason}")
-        for table in (verdict_table(found, links), *map(claim_table, found)):
+        for table in tables_of(found, links, evidence):
             for form, suffix in SUFFIXES.items():
                 write_text(folder / f"{table.name}.{suffix}", table.render(form))
     except OSError as error:

@@ -32,17 +32,18 @@ def leaderboard_tables(campaign: Campaign, reference: str) -> list[Table]:
 SHEETS: dict[str, str] = {
     "leaderboard": "closedloop.bench.report:leaderboard_tables",
     "main": "closedloop.bench.sheets.main:main_tables",
+    "claims": "closedloop.bench.claims.reported:claim_tables",
     "pairs": "closedloop.bench.sheets.pairs:pair_tables",
     "paper": "closedloop.bench.sheets.paper:paper_tables",
     "compute": "closedloop.bench.sheets.compute:compute_tables",
     "strata": "closedloop.bench.sheets.strata:strata_tables",
     "hardness": "closedloop.bench.sheets.hardness:hardness_tables",
-    "claims": "closedloop.bench.claims.reported:claim_tables",
     "failures": "closedloop.bench.sheets.failures:failure_tables",
 }
-"""Name -> where its table maker is."""
+"""Name -> where its table maker is; the page keeps the first ones where not all fit."""
 
 FIGURES: dict[str, str] = {
+    "claims": "closedloop.bench.claims.reported:claim_figures",
     "paper": "closedloop.bench.figures.paper:paper",
     "lengths": "closedloop.bench.figures.lengths:lengths",
     "anytime": "closedloop.bench.figures.anytime:anytime",
@@ -54,9 +55,8 @@ FIGURES: dict[str, str] = {
     "profiles": "closedloop.bench.figures.profiles:profiles",
     "ranks": "closedloop.bench.figures.ranks:ranks",
     "training": "closedloop.bench.figures.training:training",
-    "claims": "closedloop.bench.claims.reported:claim_figures",
 }
-"""Name -> where its figure maker is."""
+"""Name -> where its figure maker is; the page keeps the first ones where not all fit."""
 
 
 @dataclass

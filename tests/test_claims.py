@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from page_makers import campaign, trial
 
 from closedloop.bench.claims import CLAIMS, a1, verdicts
+from closedloop.bench.claims.arms import arms_table
 from closedloop.bench.claims.claim import Finding, Verdict, above, below, exact, holds, within
 from closedloop.bench.claims.e4 import share_under
 from closedloop.bench.claims.evidence import Evidence
+from closedloop.bench.claims.reported import tables_of
 from closedloop.bench.claims.table import claim_table, figure_text, verdict_table
 from closedloop.bench.claims.verdicts import judge, judged, plots
 from closedloop.bench.cli import main
@@ -186,6 +189,28 @@ def test_a1_with_one_seed_decides_nothing(tmp_path: Path) -> None:
     one = headline("A1", evidence(tmp_path, worse, 1, rows))
     assert one.verdict is Verdict.NOT_SUPPORTED
     assert headline("A1", evidence(tmp_path, worse, 5, rows)).verdict is Verdict.CONTRADICTED
+
+
+def test_the_arms_stand_in_one_table_beside_a1(tmp_path: Path) -> None:
+    """Against the shipped row by seed, with what differs; an arm that never ran has a line too."""
+    rows = {"eqt-plus": "eqt-plus", "eqt-plus-map": "eqt-plus", "eqt-plus-each": "eqt-plus"}
+    right: Right = lambda row, length, seed, k: 900 + seed - 100 * row.endswith("map")  # noqa: E731
+    of = evidence(tmp_path, right, 5, rows)
+    assert of.main is not None
+    kept = [each for each in of.main.records if each.trial.row != "eqt-plus-each"]
+    plus = replace(of.main, records=kept)
+    of.campaign = lambda preset: plus if preset == "plus" else None  # type: ignore[method-assign]
+    (table,) = arms_table(of)
+    frame = table.frame[table.frame["L"] == "16"].set_index("arm")
+    assert list(frame.index) == ["eqt-plus", "eqt-plus-each", "eqt-plus-map"]
+    assert frame["less eqt-plus, K = 8"]["eqt-plus-map"] == "-10.00 [-10.00, -10.00]"
+    assert frame["K = 8"]["eqt-plus-map"].startswith("80.20 [")
+    assert frame["K = 8"]["eqt-plus-each"] == frame["trials"]["eqt-plus-each"] == "-"
+    assert list(frame["seeds"]) == ["5/5", "0/5", "5/5"]
+    assert [each.name for each in tables_of([judge("E4", of)], {}, of)] == ["claims", "claim-e4"]
+    assert tables_of([judge("A1", of)], {}, of)[-1].name == "claim-a1-arms"
+    of.campaign = lambda preset: None  # type: ignore[method-assign]
+    assert not arms_table(of)
 
 
 def test_e4_counts_the_tokens_under_the_threshold(tmp_path: Path) -> None:

@@ -5,13 +5,16 @@ A campaign that was asked none of the rows that the claims are about has none of
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from ..campaign import Campaign
 from ..figures.figure import Drawing, Missing
 from ..tables import Table
 from . import a1, e1
+from .arms import arms_table
 from .evidence import Evidence
 from .table import claim_table, verdict_table
-from .verdicts import judged, plots
+from .verdicts import Judged, judged, plots
 
 SUBJECTS = (e1.CANDIDATE, a1.ROW)
 
@@ -22,7 +25,7 @@ def concerned(campaign: Campaign) -> bool:
 
 
 def claim_tables(campaign: Campaign, reference: str) -> list[Table]:
-    """The verdicts, then every claim with its parts; plots are named by their figure."""
+    """The tables of all claims; plots are named by their figure."""
     if not concerned(campaign):
         return []
     evidence = Evidence.of(campaign)
@@ -32,7 +35,13 @@ def claim_tables(campaign: Campaign, reference: str) -> list[Table]:
         drawn = plots(each, evidence)
         links[each.name] = ", ".join(plot.name for plot in drawn if isinstance(plot, Drawing))
     told = {name: link or "-" for name, link in links.items()}
-    return [verdict_table(found, told), *map(claim_table, found)]
+    return tables_of(found, told, evidence)
+
+
+def tables_of(found: Sequence[Judged], links: Mapping[str, str], evidence: Evidence) -> list[Table]:
+    """The verdicts, then every claim with its parts, and beside A1 the arms of EqT-plus."""
+    arms = arms_table(evidence) if a1.CLAIM.name in {each.name for each in found} else []
+    return [verdict_table(found, links), *map(claim_table, found), *arms]
 
 
 def claim_figures(campaign: Campaign, reference: str) -> list[Drawing | Missing]:
