@@ -41,6 +41,7 @@ Runs = Mapping[str, list[float]]
 def profiles(campaign: Campaign, reference: str) -> list[Drawing | Missing]:
     """The performance profile of the rows that are in on every task, and compute to a target."""
     found = block(campaign)
+    campaign = found.campaign
     if not found.scores:
         reason = f"no row is in on every task at every length{found.told()}"
         return [Missing("profile", reason), Missing("compute-to-target", reason)]

@@ -31,6 +31,7 @@ Runs = Mapping[str, Sequence[float]]
 def ranks(campaign: Campaign, reference: str) -> list[Drawing | Missing]:
     """Mean ranks over tasks of the rows that are in on every one, best at the top."""
     found = block(campaign)
+    campaign = found.campaign
     rows, tasks = len(found.scores), len(campaign.tasks)
     if rows < FEWEST_ROWS or tasks < FEWEST_TASKS:
         reason = (

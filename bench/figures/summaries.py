@@ -10,6 +10,7 @@ import pandas as pd
 
 from ..campaign import Campaign
 from ..levels import strongest_rule
+from ..scopes import widest
 from ..scores import by_task, complete_rows, scores, task_of
 from ..stats.intervals import seed_interval
 from ..trial import OK
@@ -21,8 +22,13 @@ CHANCE, RULE = "(chance)", "(strongest rule)"
 
 @dataclass(frozen=True)
 class Block:
-    """Rows that are in on every task: row -> task -> score of every seed; who is not, and why."""
+    """Rows that are in on every task: row -> task -> score of every seed; who is not, and why.
 
+    campaign: all of it, or its part that tells of most rows and tasks; of_tasks: tasks of all.
+    """
+
+    campaign: Campaign
+    of_tasks: int
     scores: dict[str, dict[str, list[float]]]
     left_out: dict[str, str]
     seeds: dict[str, dict[str, list[int]]]
@@ -32,22 +38,27 @@ class Block:
         return all(self.seeds[row] == self.seeds[rows[0]] for row in rows)
 
     def told(self) -> str:
-        """What a caption says of the rows left out."""
+        """What a caption says of the tasks and rows left out."""
+        tasks = len(self.campaign.tasks)
+        text = f"; the {tasks} of {self.of_tasks} tasks that most rows were asked"
+        text = text if tasks < self.of_tasks else ""
         if not self.left_out:
-            return ""
+            return text
         first = [f"{row} ({why})" for row, why in sorted(self.left_out.items())[:5]]
         more = ", …" if len(self.left_out) > len(first) else ""
-        return f"; {len(self.left_out)} row(s) left out: {', '.join(first)}{more}"
+        return f"{text}; {len(self.left_out)} row(s) left out: {', '.join(first)}{more}"
 
 
-def block(campaign: Campaign) -> Block:
+def block(every: Campaign) -> Block:
     """Normalised scores by task at the trained budgets, of the rows that are planned and in on all.
 
-    A task counts once, as the mean over its trained lengths. Failed trials are at chance.
+    A task counts once, as the mean over its trained lengths. Failed trials are at chance. Where
+    few rows were asked everything, it is of the part that more of them were asked.
     """
+    campaign = widest(every)
     found = by_task(scores(campaign))
     whole = complete_rows(campaign) if campaign.trials else []
-    left_out = {row: "not planned on every task" for row in campaign.rows if row not in whole}
+    left_out = {row: "not planned on every task" for row in every.rows if row not in whole}
     counted: dict[str, dict[str, list[float]]] = {row: {} for row in whole}
     seeds: dict[str, dict[str, list[int]]] = {row: {} for row in whole}
     lengths: Counter[str] = Counter()
@@ -60,7 +71,8 @@ def block(campaign: Campaign) -> Block:
     planned = Counter(trial.row for trial in campaign.trials)
     kept = {row: counted[row] for row in whole if lengths[row] == planned[row]}
     short = {row: f"{lengths[row]}/{planned[row]} trials with a score" for row in whole}
-    return Block(kept, left_out | {row: short[row] for row in whole if row not in kept}, seeds)
+    left_out |= {row: short[row] for row in whole if row not in kept}
+    return Block(campaign, len(every.tasks), kept, left_out, seeds)
 
 
 def metric_title(campaign: Campaign, task: str, metric: str) -> str:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from ..campaign import Campaign
 from ..conditions import conditions
+from ..scopes import asked
 from ..scores import by_task
 from ..stats.intervals import Interval
 from ..trial import OK, UNSUPPORTED
@@ -41,24 +42,6 @@ class Coverage:
         if self.complete or self.tasks < self.of_tasks:
             return f"{self.tasks}/{self.of_tasks} tasks"
         return f"{self.lengths}/{self.of_lengths} lengths"
-
-
-def asked(campaign: Campaign) -> dict[str, set[tuple[str, int]]]:
-    """Row -> the pairs of task and trained length that it is asked, as far as it can be.
-
-    A pair whose trials all ended as unsupported was not asked.
-    """
-    planned: dict[str, set[tuple[str, int]]] = {}
-    for trial in campaign.trials:
-        planned.setdefault(trial.row, set()).add((trial.question, trial.length))
-    seen: dict[tuple[str, tuple[str, int]], set[str]] = {}
-    for record in campaign.records:
-        cell = (record.trial.question, record.trial.length)
-        seen.setdefault((record.trial.row, cell), set()).add(record.status)
-    for (row, cell), statuses in seen.items():
-        if statuses == {UNSUPPORTED}:
-            planned[row].discard(cell)
-    return planned
 
 
 def coverage(campaign: Campaign) -> dict[str, Coverage]:

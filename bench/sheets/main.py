@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from ..campaign import Campaign
+from ..scopes import parts
 from ..scores import scores
 from ..stats.aggregate import interquartile_mean, mean_of_tasks, wins
 from ..stats.intervals import Interval, wilson
@@ -39,7 +41,22 @@ from .runs import effective, means_of_costs, solved_runs
 
 
 def main_tables(campaign: Campaign, reference: str) -> list[Table]:
-    """The leaderboard with failures as chance, and where any trial failed one without them."""
+    """The leaderboard with failures as chance, and where any trial failed one without them.
+
+    Where a preset asks some rows less than others, the same over what more rows were asked.
+    """
+    found = tables_of(campaign, reference)
+    for place, part in enumerate(parts(campaign), 1):
+        tasks, rows = ", ".join(part.tasks), len(part.rows)
+        for table in tables_of(part, reference):
+            told = f"Of the tasks and lengths that {rows} rows were asked: {tasks}"
+            name = table.name.replace("main", f"main-part{place}")
+            found.append(replace(table, name=name, notes=(told, *table.notes)))
+    return found
+
+
+def tables_of(campaign: Campaign, reference: str) -> list[Table]:
+    """The leaderboard of a campaign or a part of it, with failures and, if any, without."""
     found, (row, remarks) = scores(campaign), reference_row(campaign, reference)
     tasks = tasks_in(campaign, task_values(campaign, found))
     tables = [main_table(campaign, found, tasks, row, remarks, out=False)]
