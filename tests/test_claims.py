@@ -182,6 +182,15 @@ def test_a1_takes_parity_and_two_other_tasks(wins: list[str], told: bool, verdic
     assert found.figure is not None and (found.figure.mean, found.figure.n) == (len(wins), 5)
 
 
+def test_a1_counts_a_task_once(tmp_path: Path) -> None:
+    """Parity tested further is parity; a group that stands alone is a task under its own name."""
+    asked = [trial("eqt-plus", 8, 0, "eqt-plus")]
+    asked += [replace(asked[0], task_variant="parity-far")]
+    asked += [replace(asked[0], task="group_word", task_variant="group_word-s3")]
+    assert a1.counted(campaign(tmp_path, asked, [])) == ["group_word-s3", "parity"]
+    assert a1.asked(campaign(tmp_path, asked, [])) == ["group_word-s3", "parity", "parity-far"]
+
+
 def test_a1_with_one_seed_decides_nothing(tmp_path: Path) -> None:
     """Below its own K = 0 by far, but on a single seed; on five it is contradicted."""
     rows = {"eqt-plus": "eqt-plus"}

@@ -45,6 +45,12 @@ def asked(campaign: Campaign) -> list[str]:
     return sorted({trial.question for trial in campaign.trials if trial.row == ROW})
 
 
+def counted(campaign: Campaign) -> list[str]:
+    """Those that count: a task under other options is not another task beside the plain one."""
+    of = {trial.question: trial.task for trial in campaign.trials if trial.row == ROW}
+    return sorted(name for name, task in of.items() if name == task or task not in of)
+
+
 def side_of(rival: str) -> Side:
     """What the row is compared with."""
     return Side(ROW, 0) if rival == HEADLINES[0] else Side(rival, None)
@@ -65,7 +71,7 @@ def on_every_task(campaign: Campaign, rival: str) -> Finding:
     wins: list[str] = []
     trials: list[str] = []
     seen, told = 0, True
-    for task in asked(campaign):
+    for task in counted(campaign):
         parts = [
             difference(campaign, Side(ROW, BUDGET), side_of(rival), task, n)
             for n in trained_lengths(campaign, task, rival)
