@@ -148,7 +148,7 @@ CLAIM = Claim(
     "32 minus K = 8; K = 8 minus K = 1 on rows longer than trained.",
     rule=f"a headline is supported where parity and at least {TASKS_WANTED - 1} other tasks have "
     "a 95 % t interval over seeds above 0, contradicted where every task has an interval and none "
-    "is above 0, not supported between; "
+    "is above 0, not supported between; a task under other options is no other task; "
     f"a part by its own interval above 0 (overthinking: above {SLACK} points)",
     examine=examine,
     draw=lambda evidence: anytime_of(evidence, "a1", ROW),
