@@ -65,20 +65,26 @@ def training_flops(model: Method, parts: Sequence[Batch]) -> float:
 
     The mean over COUNTED_STEPS updates spread over the training, since schedules and random loop
     counts make updates differ, and over COUNTED_LENGTHS of the parts, spread over their lengths.
+    Where all updates of the first part cost the same, one of each further part is counted.
     """
     twin = copy.deepcopy(model).cpu().train()
     spread = parts if len(parts) <= COUNTED_LENGTHS else evenly(parts, COUNTED_LENGTHS)
-    return statistics.fmean(step_flops(twin, part) for part in spread)
+    steps, means = COUNTED_STEPS, []
+    for part in spread:
+        flops = step_flops(twin, part, steps)
+        means.append(statistics.fmean(flops))
+        steps = 1 if len(set(flops)) == 1 else COUNTED_STEPS
+    return statistics.fmean(means)
 
 
-def step_flops(twin: Method, batch: Batch) -> float:
-    """FLOPs of a training step per row of this batch, mean over the schedules."""
-    rows = batch.rows(slice(COUNTED_ROWS)).to("cpu")
-    total = 0
-    for step in range(1, 2 * COUNTED_STEPS, 2):
+def step_flops(twin: Method, batch: Batch, steps: int) -> list[float]:
+    """FLOPs of a training step per row of this batch, at the first of places of the schedules."""
+    rows, flops = batch.rows(slice(COUNTED_ROWS)).to("cpu"), []
+    for step in range(1, 2 * steps, 2):
         place = Progress(step, 2 * COUNTED_STEPS + 1, 0)
-        total += count_flops(lambda place=place: twin.loss(rows, place).total.backward())  # type: ignore[misc]
-    return total / COUNTED_STEPS / len(rows)
+        total = count_flops(lambda place=place: twin.loss(rows, place).total.backward())  # type: ignore[misc]
+        flops.append(total / len(rows))
+    return flops
 
 
 def evenly(parts: Sequence[Batch], count: int) -> list[Batch]:

@@ -120,12 +120,13 @@ def test_torchdeq_alone_computes_what_ours_does(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("method", ["eqt", "gru"])
 def test_the_bare_loops_take_every_update_and_every_budget(method: str, monkeypatch) -> None:
-    """Of a trial cut short: as many updates as the arena's trainer, answers at every K."""
-    cut = ["train.rows=128", "train.epochs=2", "evaluate.rows=16", "evaluate.iterations=[0, 2]"]
+    """Of a trial cut short: as many updates and validations as the arena's trainer, every K."""
+    cut = ["train.rows=128", "train.epochs=2", "train.validation_rows=64"]
+    cut += ["evaluate.rows=16", "evaluate.iterations=[0, 2]"]
     (trial,) = plan(Request(preset="smoke", methods=[method], lengths=[8], settings=cut), REGISTRY)
-    seen = {"loss": 0, "budgets": []}
+    seen = {"loss": 0, "budgets": [], "answers": []}
     kind = REGISTRY.method(trial.method)
-    loss, deliberate = kind.loss, kind.deliberate
+    loss, deliberate, answer = kind.loss, kind.deliberate, kind.answer
 
     def counted(self, *given):
         seen["loss"] += 1
@@ -136,11 +137,21 @@ def test_the_bare_loops_take_every_update_and_every_budget(method: str, monkeypa
             seen["budgets"].append(iterations)
         return deliberate(self, inputs, iterations)
 
+    def answered(self, inputs, iterations):
+        if not self.training:
+            seen["answers"].append(iterations)
+        return answer(self, inputs, iterations)
+
     monkeypatch.setattr(kind, "loss", counted)
     monkeypatch.setattr(kind, "deliberate", watched)
+    monkeypatch.setattr(kind, "answer", answered)
     harness.bare_trial(trial, REGISTRY, WHERE)
     assert seen["loss"] == 2 * 128 // trial.train["batch"]
-    assert seen["budgets"] == [2 if method == "eqt" else 0]
+    validations = 2 * -(-64 // trial.train["batch"])
+    if method == "eqt":  # one run to the highest K; it validates at the trained one
+        assert seen["budgets"][-1] == 2 and seen["answers"] == [2] * validations
+    else:
+        assert seen["answers"] == [0] * (validations + 1)
 
 
 def test_an_update_changes_the_weights() -> None:

@@ -11,7 +11,7 @@ from scipy import stats
 
 from closedloop.bench.arena import open_arena
 from closedloop.bench.cli import main
-from closedloop.bench.costs import answering_flops, count_flops
+from closedloop.bench.costs import answering_flops, count_flops, training_flops
 from closedloop.bench.leaderboard import effective_table, leaderboard
 from closedloop.bench.levels import strongest_rule
 from closedloop.bench.plan import Request, plan
@@ -106,6 +106,16 @@ def test_a_recurrent_net_s_flops_by_hand(name: str, gates: int) -> None:
     rows = Parity().sample(2, 5, 0, "test").to("cpu")
     by_hand = 2 * 2 * gates * 8**2 + 2 * 8 * 2
     assert answering_flops(model, rows, [0]) == {"0": by_hand}
+
+
+@pytest.mark.parametrize("name", ["transformer", "eqt-plus"])
+def test_training_flops_are_the_mean_over_lengths(name: str) -> None:
+    """Counted at one place of the schedule where they are the same at all, else at every one."""
+    method = Registry().method(name)
+    model = build(method, method.Config(width=8, depth=1, heads=1), Sizes(2, 2, 8), 0)
+    parts = [Parity().sample(4, length, 0, "train") for length in (3, 8)]
+    alone = [training_flops(model, [part]) for part in parts]
+    assert training_flops(model, parts) == pytest.approx(sum(alone) / 2) and alone[0] < alone[1]
 
 
 def test_triangular_systems_are_counted() -> None:

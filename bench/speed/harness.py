@@ -14,7 +14,8 @@ from pathlib import Path
 
 import torch
 
-from ...methods.method import Progress, build
+from ...methods.method import Method, Progress, build
+from ...tasks.task import Batch
 from ..data import make_data, marked
 from ..errors import Misuse
 from ..plan import Request, plan
@@ -57,7 +58,7 @@ def overhead_sides(where: Where) -> Sequence[Side]:
 
 
 def bare(where: Where) -> None:
-    """Train and score every trial of the preset, with nothing around: no record, no strata."""
+    """Train, validate and score every trial of the preset: no record, no strata, nothing around."""
     torch.set_num_threads(where.threads)
     registry = Registry()
     for trial in plan(Request(preset=PRESET), registry):
@@ -83,23 +84,31 @@ def bare_trial(trial: Trial, registry: Registry, where: Where) -> None:
                 torch.nn.utils.clip_grad_norm_(model.parameters(), protocol["clip"])
                 optimizer.step()
                 step += 1
-    model.eval()
+        answers(model, data.validation, size, [model.trained_iterations], where)
+    budgets = [0] if method.iterates == "nothing" else trial.evaluate["iterations"]
     for length in trial.test_lengths:
-        rows, _ = marked(data, length)
-        for start in range(0, len(rows), trial.evaluate["batch"]):
-            part = rows.rows(slice(start, start + trial.evaluate["batch"])).to(str(where.device))
-            most = max(trial.evaluate["iterations"])
-            with torch.no_grad():
-                for found in model.deliberate(
-                    part.inputs, most if method.iterates != "nothing" else 0
-                ):
-                    found.logits.argmax(-1)
+        answers(model, marked(data, length)[0], trial.evaluate["batch"], budgets, where)
+
+
+def answers(model: Method, rows: Batch, size: int, budgets: Sequence[int], where: Where) -> None:
+    """The answers at these budgets: of one run where the method can, else of a run for each."""
+    model.eval()
+    with torch.no_grad():
+        for start in range(0, len(rows), size):
+            inputs = rows.rows(slice(start, start + size)).to(str(where.device)).inputs
+            if len(budgets) > 1 and model.incremental and model.anytime:
+                for step in model.deliberate(inputs, max(budgets)):
+                    step.logits.argmax(-1)
+            else:
+                for budget in budgets:
+                    model.answer(inputs, budget).logits.argmax(-1)
+    model.train()
 
 
 OVERHEAD = Line(
     name="overhead",
-    measured=f"preset {PRESET} by pytest with one job, against its bare training and evaluation "
-    "loops in one process",
+    measured=f"preset {PRESET} by pytest with one job, against its bare loops of training, "
+    "validation and evaluation in one process",
     bound=1.05,
     prepare=overhead_sides,
     rounds=1,
