@@ -10,9 +10,12 @@ import tempfile
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+from xml.etree import ElementTree
 
 from .errors import Misuse, unknown
 from .tables import SUFFIXES, Table, write_text
+
+FAILED = "failed: "
 
 
 def register(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -26,7 +29,7 @@ def register(add: Callable[..., argparse.ArgumentParser]) -> None:
     found.add_argument("--out", help="folder for speed.json, tables and the figure")
 
 
-def print_speed(arguments: argparse.Namespace) -> None:
+def print_speed(arguments: argparse.Namespace) -> int:
     """speed here: training, answers, loops and harness, each against a peer or its plain form"""
     from .speed import LINES
     from .speed.report import outcomes, read, speed_table
@@ -47,13 +50,14 @@ def print_speed(arguments: argparse.Namespace) -> None:
         if arguments.out:
             for form, suffix in SUFFIXES.items():
                 write_text(Path(arguments.out) / f"{table.name}.{suffix}", table.render(form))
+    return int(any(reason.startswith(FAILED) for reason in run.get("not_run", {}).values()))
 
 
 def raced(names: list[str], arguments: argparse.Namespace) -> Path:
     """Run the lines under pytest-benchmark; the path of its JSON, with what did not run added.
 
     Raises:
-        Misuse: pytest-benchmark is not there, or a line failed.
+        Misuse: pytest-benchmark is not there, or no line ran.
     """
     from .speed import LINES
 
@@ -64,17 +68,29 @@ def raced(names: list[str], arguments: argparse.Namespace) -> Path:
     path, wanted = folder / "speed.json", names or list(LINES)
     tests = Path(__file__).with_name("test_speed.py")
     command = [sys.executable, "-m", "pytest", *(f"{tests}::test_speed[{n}]" for n in wanted)]
-    command += ["--benchmark-json", str(path), "--benchmark-quiet", "-q", "-rs"]
+    told = folder / "speed.xml"
+    command += ["--benchmark-json", str(path), "--benchmark-quiet", "-q", "--junitxml", str(told)]
     command += ["--device", arguments.device, "--threads", str(arguments.threads)]
     done = subprocess.run([*command, "-p", "no:cacheprovider"], capture_output=True, text=True)
-    if done.returncode:
-        raise Misuse(f"a line failed: {done.stdout.strip()[-400:]}")
-    run = json.loads(path.read_text())
-    ran = {each["extra_info"]["line"] for each in run["benchmarks"]}
-    reason = next((r for r in done.stdout.splitlines() if r.startswith("SKIPPED")), "skipped")
-    run["not_run"] = {name: reason.partition(": ")[2] for name in wanted if name not in ran}
+    if not (path.is_file() and told.is_file()):
+        raise Misuse(f"no line ran: {(done.stdout + done.stderr).strip()[-400:]}")
+    run, reasons = json.loads(path.read_text()), lacking(told.read_text())
+    told.unlink()
+    ran = {each["extra_info"]["line"] for each in run["benchmarks"]} - set(reasons)
+    run["not_run"] = {name: reasons.get(name, "not reached") for name in wanted if name not in ran}
     write_text(path, json.dumps(run, indent=1))
     return path
+
+
+def lacking(report: str) -> dict[str, str]:
+    """Line -> why it did not run or that it failed, from pytest's JUnit report."""
+    found = {}
+    for case in ElementTree.fromstring(report).iter("testcase"):
+        name = case.get("name", "").partition("[")[2].rstrip("]")
+        for kind, prefix in (("skipped", ""), ("failure", FAILED), ("error", FAILED)):
+            for each in case.iter(kind):
+                found[name] = prefix + each.get("message", "").splitlines()[0]
+    return found
 
 
 def scaled(arguments: argparse.Namespace) -> Table:

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
+from closedloop.bench import speed
 from closedloop.bench.cli import main
 from closedloop.bench.errors import Misuse
 from closedloop.bench.plan import Request, plan
@@ -22,6 +23,7 @@ from closedloop.bench.speed.line import Line, Side, Where, outcome, race
 from closedloop.bench.speed.models import model_of, own_training, rows_of
 from closedloop.bench.speed.report import load, quantity, read, speed_table
 from closedloop.bench.speed.scaling import exponents, exponents_table, scaling_figure
+from closedloop.bench.speed_commands import lacking
 from closedloop.methods.method import Progress
 
 WHERE, PLACE, REGISTRY = Where(), Progress(1, 10, 0), Registry()
@@ -211,6 +213,53 @@ def test_a_file_that_is_none_of_ours_is_refused(tmp_path: Path) -> None:
     path.write_text('{"benchmarks": [{"stats": {}}]}')
     with pytest.raises(Misuse, match="closedloop speed"):
         read(path)
+
+
+def test_every_line_that_is_lacking_has_its_own_reason() -> None:
+    report = """<testsuites><testsuite>
+    <testcase name="test_speed[delta]"/>
+    <testcase name="test_speed[step-64]"><skipped message="no x-transformers"/></testcase>
+    <testcase name="test_speed[mfu]"><skipped message="no rate"/></testcase>
+    <testcase name="test_speed[jobs]"><failure message="Misuse: b&#10;c"/></testcase>
+    </testsuite></testsuites>"""
+    assert lacking(report) == {
+        "step-64": "no x-transformers",
+        "mfu": "no rate",
+        "jobs": "failed: Misuse: b",
+    }
+
+
+def test_a_line_that_fails_is_told_and_the_others_stay(monkeypatch, tmp_path, capsys) -> None:
+    """In a session of its own: a line whose peer is not there, one that breaks, one that runs."""
+    plugin = tmp_path / "broken_lines.py"
+    plugin.write_text(
+        "from closedloop.bench import speed\n"
+        "from closedloop.bench.errors import Misuse\n"
+        "from closedloop.bench.speed.line import Line, Side\n"
+        "def absent(where):\n    raise Misuse('no such peer')\n"
+        "def broken(where):\n    return [Side('a', lambda: 1 / 0), Side('b', lambda: 1.0)]\n"
+        "def fine(where):\n    return [Side('a', lambda: 1.0), Side('b', lambda: 2.0)]\n"
+        "made = dict(bound=1.0, rounds=1, warm=0)\n"
+        "A = Line(name='absent', measured='a', prepare=absent, **made)\n"
+        "B = Line(name='broken', measured='b', prepare=broken, **made)\n"
+        "C = Line(name='fine', measured='c', prepare=fine, **made)\n"
+        "speed.LINES.clear()\n"
+        "speed.LINES.update({n.lower(): f'broken_lines:{k}' for k, n in "
+        "(('A', 'absent'), ('B', 'broken'), ('C', 'fine'))})\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTEST_PLUGINS", "broken_lines")
+    monkeypatch.syspath_prepend(tmp_path)
+    kept = dict(speed.LINES)
+    try:
+        __import__("broken_lines")
+        assert main(["speed", "--out", str(tmp_path / "out"), "--format", "md"]) == 1
+    finally:
+        speed.LINES.clear()
+        speed.LINES.update(kept)
+    shown = capsys.readouterr().out
+    assert "not run: no such peer" in shown and "failed: ZeroDivisionError" in shown
+    assert "0.50 [0.50, 0.50]" in shown
 
 
 def test_a_line_that_did_not_run_says_why() -> None:
