@@ -7,13 +7,17 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
 from .errors import Misuse, unknown
 from .tables import SUFFIXES, Table, write_text
+
+if TYPE_CHECKING:
+    from .speed.line import Where
 
 FAILED = "failed: "
 
@@ -25,6 +29,7 @@ def register(add: Callable[..., argparse.ArgumentParser]) -> None:
     found.add_argument("--device", default="auto", help="auto, cpu or cuda")
     found.add_argument("--threads", type=int, default=1, help="default: 1, as a trial has")
     found.add_argument("--scaling", action="store_true", help="exponents over K, L, d, rows too")
+    found.add_argument("--profile", action="store_true", help="where the lines' time goes; no race")
     found.add_argument("--read", metavar="FILE", help="tell a run that was kept; runs nothing")
     found.add_argument("--out", help="folder for speed.json, tables and the figure")
 
@@ -40,17 +45,46 @@ def print_speed(arguments: argparse.Namespace) -> int:
             raise unknown("speed line", name, LINES)
     if arguments.threads < 1:
         raise Misuse(f"expected --threads of at least 1, got {arguments.threads}")
+    if arguments.profile:
+        show(profiled(names, arguments), arguments)
+        return 0
     path = Path(arguments.read) if arguments.read else raced(names, arguments)
     run = read(path)
-    tables = [speed_table(outcomes(run), run.get("not_run", {}))]
+    show([speed_table(outcomes(run), run.get("not_run", {}))], arguments)
     if arguments.scaling:
-        tables.append(scaled(arguments))
+        show([scaled(arguments)], arguments)
+    return int(any(reason.startswith(FAILED) for reason in run.get("not_run", {}).values()))
+
+
+def show(tables: Sequence[Table], arguments: argparse.Namespace) -> None:
+    """Print the tables, and write them where a folder was named."""
     for table in tables:
         print(table.render(arguments.format))
         if arguments.out:
             for form, suffix in SUFFIXES.items():
                 write_text(Path(arguments.out) / f"{table.name}.{suffix}", table.render(form))
-    return int(any(reason.startswith(FAILED) for reason in run.get("not_run", {}).values()))
+
+
+def profiled(names: Sequence[str], arguments: argparse.Namespace) -> list[Table]:
+    """The named lines' profiles, or those of all lines that run in this process."""
+    from .speed import LINES
+    from .speed.profile import profile_table
+    from .speed.report import load
+
+    lines = [load(name) for name in names] or [line for line in map(load, LINES) if not line.apart]
+    where = machine(arguments)
+    return [profile_table(line, where) for line in lines]
+
+
+def machine(arguments: argparse.Namespace) -> Where:
+    """The device and threads that were named, set."""
+    import torch
+
+    from .environment import resolve_device
+    from .speed.line import Where
+
+    torch.set_num_threads(arguments.threads)
+    return Where(torch.device(resolve_device(arguments.device)), arguments.threads)
 
 
 def raced(names: list[str], arguments: argparse.Namespace) -> Path:
@@ -95,16 +129,10 @@ def lacking(report: str) -> dict[str, str]:
 
 def scaled(arguments: argparse.Namespace) -> Table:
     """Measure the exponents, write their points and figure where a folder was named."""
-    import torch
-
-    from .environment import resolve_device
     from .figures.figure import Drawing, write_drawing
-    from .speed.line import Where
     from .speed.scaling import exponents_table, measured, scaling_figure
 
-    torch.set_num_threads(arguments.threads)
-    device = torch.device(resolve_device(arguments.device))
-    points = measured(Where(device, arguments.threads))
+    points = measured(machine(arguments))
     table = exponents_table(points)
     if arguments.out:
         figure = scaling_figure(points)

@@ -21,6 +21,7 @@ from closedloop.bench.speed import LINES, harness, loops
 from closedloop.bench.speed.blocks import torch_encoder
 from closedloop.bench.speed.line import Line, Side, Where, outcome, race
 from closedloop.bench.speed.models import model_of, own_training, rows_of
+from closedloop.bench.speed.profile import profile_table
 from closedloop.bench.speed.report import load, quantity, read, speed_table
 from closedloop.bench.speed.scaling import exponents, exponents_table, scaling_figure
 from closedloop.bench.speed_commands import lacking
@@ -260,6 +261,31 @@ def test_a_line_that_fails_is_told_and_the_others_stay(monkeypatch, tmp_path, ca
     shown = capsys.readouterr().out
     assert "not run: no such peer" in shown and "failed: ZeroDivisionError" in shown
     assert "0.50 [0.50, 0.50]" in shown
+
+
+def test_a_profile_names_the_operations_of_every_side() -> None:
+    """A product dominates one side and a sort the other; shares add up to the whole."""
+    square, long = torch.ones(400, 400), torch.rand(200_000)
+    sides = [
+        Side("product", lambda: none(square @ square)),
+        Side("sort", lambda: none(long.sort())),
+    ]
+    frame = profile_table(line(prepare=lambda where: sides), WHERE).frame
+    first = frame.groupby("side", sort=False)["operation"].first()
+    assert dict(first) == {"product": "aten::mm", "sort": "aten::sort"}
+    shares = frame["share, %"].astype(float).groupby(frame["side"]).sum()
+    assert all(abs(share - 100) < 1 for share in shares)
+    assert set(frame.loc[frame["operation"] == "aten::mm", "calls"]) == {"1"}
+
+
+def none(_: object) -> None:
+    """A side that gives no value of its own."""
+
+
+def test_a_line_in_processes_of_its_own_has_no_profile(capsys) -> None:
+    assert main(["speed", "--profile", "--lines", "jobs"]) == 4
+    assert "processes of its own" in capsys.readouterr().err
+    assert load("overhead").apart and not load("eqt-answer").apart
 
 
 def test_a_line_that_did_not_run_says_why() -> None:

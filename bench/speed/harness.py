@@ -111,6 +111,7 @@ OVERHEAD = Line(
     "validation and evaluation in one process",
     bound=1.05,
     prepare=overhead_sides,
+    apart=True,
     rounds=1,
     warm=0,
 )
@@ -132,6 +133,7 @@ JOBS = Line(
     "against one, starts and tables included",
     bound=1.7,
     prepare=jobs_sides,
+    apart=True,
     at_least=True,
     inverse=True,
     rounds=3,

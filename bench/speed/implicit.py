@@ -104,6 +104,7 @@ TIME = Line(
     measured=f"EqT's training step with implicit gradients against unrolled ones, {SIZES}",
     bound=1.5,
     prepare=time_sides,
+    apart=True,
     rounds=7,
 )
 MEMORY = Line(
@@ -111,6 +112,7 @@ MEMORY = Line(
     measured=f"peak memory of EqT's training step, implicit against unrolled, {SIZES}",
     bound=0.5,
     prepare=memory_sides,
+    apart=True,
     unit="MiB",
     rounds=3,
     warm=0,

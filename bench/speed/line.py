@@ -42,7 +42,7 @@ class Line:
     measured: a sentence with the sizes. unit of the sides' values: s where they are timed. bound:
     of the ratio ours / best peer, which it may not exceed; with at_least, which it must reach; with
     inverse the ratio is peer / ours. rounds after `warm` others that do not count. prepare gives
-    the sides, ours first.
+    the sides, ours first. apart: a side runs in processes of its own, into which no profile looks.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Line:
     inverse: bool = False
     rounds: int = 15
     warm: int = 2
+    apart: bool = False
 
     @property
     def goal(self) -> str:
