@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -68,6 +69,8 @@ def show(tables: Sequence[Table], arguments: argparse.Namespace) -> None:
 def profiled(names: Sequence[str], arguments: argparse.Namespace) -> list[Table]:
     """The named lines' profiles, or those of all lines that run in this process."""
     from .speed import LINES
+
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # it tells of its starts and stops otherwise
     from .speed.profile import profile_table
     from .speed.report import load
 
