@@ -104,6 +104,15 @@ def test_a_row_does_not_see_its_batch_mates(case: Case) -> None:
     assert bool(seen) != case.method.row_independent, f"batch mates are seen at budgets {seen}"
 
 
+def test_what_is_trained_is_what_answers(case: Case) -> None:
+    """An answer that can be differentiated is the one without gradients: no slope sees more."""
+    model, inputs = trained(case).double().eval(), case.batch().inputs
+    iterations = model.trained_iterations
+    watched = model.answer(inputs, iterations).logits
+    plain = answer(model, inputs, iterations).logits
+    torch.testing.assert_close(watched.detach(), plain, rtol=1e-9, atol=1e-9)  # float64 rounding
+
+
 def test_an_open_loop_is_where_every_deliberation_starts(case: Case) -> None:
     """The first step is the answer at zero iterations, whatever the budget."""
     model, inputs = trained(case).eval(), case.batch().inputs

@@ -58,6 +58,7 @@ class EqTPlus(Method):
         {"convex": True, "gamma": 1.0, "iterations": 2},
         {"write": "free", "gamma": 0.0, "iterations": 2},
         {"terms": "paper", "reading": "current", "gamma": 1.0, "iterations": 2},
+        {"terms": "paper", "reading": "current", "attention": True, "iterations": 2},
     )
 
     def __init__(self, config: Any, sizes: Sizes) -> None:

@@ -65,9 +65,9 @@ class Terms:
     gamma: float
 
     def step(self, state: Tensor, proposal: Tensor, condition: Tensor) -> Tensor:
-        """See Descent."""
-        create = torch.is_grad_enabled()
-        down, _ = slope(lambda moved: self.potential(moved + condition), state, create)
+        """See Descent; the condition is held, though it may have been read off this very state."""
+        create, held = torch.is_grad_enabled(), state.view_as(state)
+        down, _ = slope(lambda moved: self.potential(moved + condition), held, create)
         return state - self.size * (down + (state - proposal) / self.gamma)
 
     def energy(self, state: Tensor, condition: Tensor) -> Tensor | None:
