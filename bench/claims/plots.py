@@ -64,7 +64,7 @@ def anytime_of(evidence: Evidence, name: str, row: str) -> Drawn:
     if campaign is None:
         return missing(name, [row])
     lines = []
-    for trial in campaign.trials:
+    for trial in sorted(campaign.trials, key=lambda trial: (trial.question, trial.length)):
         if trial.row != row or trial.seed:
             continue
         for tested in trial.test_lengths:
