@@ -71,7 +71,7 @@ def profiled(names: Sequence[str], arguments: argparse.Namespace) -> list[Table]
     from .speed import LINES
 
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # it tells of its starts and stops otherwise
-    from .speed.profile import profile_table
+    from .speed.profiling import profile_table
     from .speed.report import load
 
     lines = [load(name) for name in names] or [line for line in map(load, LINES) if not line.apart]

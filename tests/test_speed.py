@@ -21,7 +21,7 @@ from closedloop.bench.speed import LINES, harness, loops
 from closedloop.bench.speed.blocks import torch_encoder
 from closedloop.bench.speed.line import Line, Side, Where, outcome, race
 from closedloop.bench.speed.models import model_of, own_training, rows_of
-from closedloop.bench.speed.profile import profile_table
+from closedloop.bench.speed.profiling import profile_table
 from closedloop.bench.speed.report import load, quantity, read, speed_table
 from closedloop.bench.speed.scaling import exponents, exponents_table, scaling_figure
 from closedloop.bench.speed_commands import lacking
