@@ -33,7 +33,10 @@ def profile_table(line: Line, where: Where) -> Table:
         "without the operations that it calls; the last line of a side is all others",
     )
     return Table(
-        f"speed-profile-{line.name}", f"Where {line.name} goes", pd.DataFrame(lines), notes
+        f"speed-profile-{line.name}",
+        f"Where the time of {line.name} goes",
+        pd.DataFrame(lines),
+        notes,
     )
 
 
