@@ -68,7 +68,7 @@ def test_a_report_has_its_page_and_its_figures(name: str) -> None:
     folder = REFERENCE / name / "report"
     figures = {path.stem for path in (folder / "figures").glob("*.svg")}
     assert figures and (folder / "page.html").stat().st_size < 5_000_000
-    for suffix in ("pdf", "png", "csv"):
+    for suffix in ("pdf", "csv"):  # PNGs are the heaviest, and drawn anew by `closedloop report`
         assert figures == {path.stem for path in (folder / "figures").glob(f"*.{suffix}")}
 
 
