@@ -8,6 +8,7 @@ own defaults beyond that are kept where they cost nothing; dropout is off in all
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -67,7 +68,8 @@ def x_transformers(length: int) -> Peer:
         Misuse: the package is not there.
     """
     try:
-        from x_transformers import Decoder  # type: ignore[import-untyped, import-not-found, unused-ignore]
+        with warnings.catch_warnings(action="ignore"):  # it scripts functions when it is imported
+            from x_transformers import Decoder  # type: ignore[import-untyped, import-not-found, unused-ignore]
     except ImportError as error:
         raise Misuse(
             'expected x-transformers to compare with; install it: pip install -e ".[speed]"'
