@@ -122,7 +122,7 @@ def raced(names: list[str], arguments: argparse.Namespace) -> Path:
 
 def lacking(report: str) -> dict[str, str]:
     """Line -> why it did not run or that it failed, from pytest's JUnit report."""
-    found = {}
+    found: dict[str, str] = {}
     for case in ElementTree.fromstring(report).iter("testcase"):
         name = case.get("name", "").partition("[")[2].rstrip("]")
         for kind, prefix in (("skipped", ""), ("failure", FAILED), ("error", FAILED)):
