@@ -254,13 +254,17 @@ def test_a_line_that_fails_is_told_and_the_others_stay(monkeypatch, tmp_path, ca
     kept = dict(speed.LINES)
     try:
         __import__("broken_lines")
-        assert main(["speed", "--out", str(tmp_path / "out"), "--format", "md"]) == 1
+        out = ["--out", str(tmp_path / "out"), "--format", "md"]
+        assert main(["speed", *out]) == 1
+        shown = capsys.readouterr().out
+        assert main(["speed", "--lines", "broken", *out]) == 1  # tells nothing of the run before
+        alone = capsys.readouterr().out
     finally:
         speed.LINES.clear()
         speed.LINES.update(kept)
-    shown = capsys.readouterr().out
     assert "not run: no such peer" in shown and "failed: ZeroDivisionError" in shown
     assert "0.50 [0.50, 0.50]" in shown
+    assert "failed: ZeroDivisionError" in alone and "0.50" not in alone
 
 
 def test_a_profile_names_the_operations_of_every_side() -> None:
