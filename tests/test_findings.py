@@ -15,6 +15,7 @@ VERDICTS = ("not supported", "contradicted", "supported", "not run here")
 
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 NUMBER = re.compile(r"(?<![\d.])[+−-]?\d+(?:,\d{3})*\.\d+(?![\d.])")
+INTERVAL = re.compile(r"(?<![\d.])-?\d+\.\d+ \[-?\d+\.\d+, -?\d+\.\d+\]")
 HEAD = re.compile(r"\*\*([A-Z]\d)\b([^*]*)\*\*")
 
 
@@ -34,6 +35,11 @@ def numbers(text: str) -> set[str]:
     return {plain(found) for found in NUMBER.findall(bare)}
 
 
+def intervals(text: str) -> set[str]:
+    """`mean [low, high]`, each as a whole."""
+    return set(INTERVAL.findall(" ".join(text.replace("−", "-").replace("+", "").split())))
+
+
 def tables(block: str) -> list[Path]:
     """The tables that a block links to."""
     links = [(DOCS / link).resolve() for link in LINK.findall(block) if "://" not in link]
@@ -51,6 +57,8 @@ def test_every_number_stands_in_a_table_that_its_paragraph_links(block: str) -> 
     paths = tables(block)
     assert paths or not wanted, f"numbers without a table: {sorted(wanted)}"
     there = set().union(*(numbers(path.read_text()) for path in paths)) if paths else set()
+    read = set().union(*(intervals(path.read_text()) for path in paths)) if paths else set()
+    assert intervals(block) <= read, f"no such interval: {sorted(intervals(block) - read)}"
     assert wanted <= there, f"not in {[path.name for path in paths]}: {sorted(wanted - there)}"
 
 
@@ -80,6 +88,7 @@ def test_the_check_sees_a_wrong_number() -> None:
         "1.62",
         "1024.5",
     }
+    assert intervals("from −2.35 [−6.32,\n +1.62] on") == {"-2.35 [-6.32, 1.62]"}
     assert verdicts_in("contradicted as printed, not supported as corrected") == {
         "contradicted",
         "not supported",

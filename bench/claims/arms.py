@@ -68,7 +68,7 @@ def percents(scores: Scores) -> str:
 
 
 def changed(campaign: Campaign, row: str, length: int) -> str:
-    """`coupling=map`: the options in which an arm differs from the row that is shipped."""
+    """`write=free`: the options in which an arm differs from the row that is shipped."""
     own, base = (options(campaign, name, length) for name in (row, ROW))
     return ", ".join(f"{key}={own[key]}" for key in sorted(own) if own[key] != base.get(key)) or "-"
 
