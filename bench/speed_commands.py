@@ -38,7 +38,7 @@ def register(add: Callable[..., argparse.ArgumentParser]) -> None:
 def print_speed(arguments: argparse.Namespace) -> int:
     """speed here: training, answers, loops and harness, each against a peer or its plain form"""
     from .speed import LINES
-    from .speed.report import outcomes, read, speed_table
+    from .speed.report import read, told_by
 
     names = [word for word in arguments.lines.split(",") if word]
     for name in names:
@@ -51,7 +51,7 @@ def print_speed(arguments: argparse.Namespace) -> int:
         return 0
     path = Path(arguments.read) if arguments.read else raced(names, arguments)
     run = read(path)
-    show([speed_table(outcomes(run), run.get("not_run", {}))], arguments)
+    show([told_by(run)], arguments)
     if arguments.scaling:
         show([scaled(arguments)], arguments)
     return int(any(reason.startswith(FAILED) for reason in run.get("not_run", {}).values()))
@@ -119,6 +119,7 @@ def raced(names: list[str], arguments: argparse.Namespace) -> Path:
     run = json.loads(text) if text else {"benchmarks": []}
     ran = {each["extra_info"]["line"] for each in run["benchmarks"]} - set(reasons)
     run["not_run"] = {name: reasons.get(name, "not reached") for name in wanted if name not in ran}
+    run.get("machine_info", {}).pop("node", None)  # the host's name is nobody's business
     write_text(path, json.dumps(run, indent=1))
     return path
 

@@ -44,6 +44,7 @@ def test_speed(name: str, where: Where, benchmark: Any) -> None:
     benchmark.pedantic(mine, setup=others, rounds=line.rounds, warmup_rounds=line.warm)
     benchmark.extra_info["line"] = name
     benchmark.extra_info["threads"] = where.threads
+    benchmark.extra_info["torch"] = torch.__version__.partition("+")[0]
     benchmark.extra_info["device"] = str(where.device)
     benchmark.extra_info["values"] = {side: each[line.warm :] for side, each in values.items()}
     assert all(len(each) == line.warm + line.rounds for each in values.values())

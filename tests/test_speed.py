@@ -22,7 +22,7 @@ from closedloop.bench.speed.blocks import torch_encoder
 from closedloop.bench.speed.line import Line, Side, Where, outcome, race
 from closedloop.bench.speed.models import model_of, own_training, rows_of
 from closedloop.bench.speed.profiling import profile_table
-from closedloop.bench.speed.report import load, quantity, read, speed_table
+from closedloop.bench.speed.report import load, machine_of, quantity, read, speed_table
 from closedloop.bench.speed.scaling import exponents, exponents_table, scaling_figure
 from closedloop.bench.speed_commands import lacking
 from closedloop.methods.method import Progress
@@ -289,7 +289,21 @@ def none(_: object) -> None:
 def test_a_line_in_processes_of_its_own_has_no_profile(capsys) -> None:
     assert main(["speed", "--profile", "--lines", "jobs"]) == 4
     assert "processes of its own" in capsys.readouterr().err
-    assert load("overhead").apart and not load("eqt-answer").apart
+    assert load("overhead").apart and not load("implicit-time").apart
+
+
+def test_a_table_names_the_machine_and_the_code() -> None:
+    told = {"line": "deq", "threads": 2, "torch": "2.13.0", "device": "cpu", "values": {}}
+    run = {
+        "benchmarks": [{"extra_info": told}],
+        "machine_info": {"cpu": {"brand_raw": "Some CPU", "count": 4}},
+        "commit_info": {"id": "0123456789", "dirty": True},
+    }
+    (note,) = machine_of(run)
+    assert note == (
+        "Some CPU, 4 cores; cpu, threads of a side: 2; torch 2.13.0; commit 0123456, changed"
+    )
+    assert machine_of({**run, "benchmarks": []}) == []
 
 
 def test_a_line_that_did_not_run_says_why() -> None:

@@ -104,7 +104,6 @@ TIME = Line(
     measured=f"EqT's training step with implicit gradients against unrolled ones, {SIZES}",
     bound=1.5,
     prepare=time_sides,
-    apart=True,
     rounds=7,
 )
 MEMORY = Line(

@@ -54,8 +54,31 @@ def outcomes(run: Mapping[str, Any]) -> dict[str, Outcome]:
     return {name: outcome(load(name), seen[name]) for name in LINES if name in seen}
 
 
-def speed_table(found: Mapping[str, Outcome], reasons: Mapping[str, str] | None = None) -> Table:
-    """A line of the table each; reasons: line -> why it did not run."""
+def told_by(run: Mapping[str, Any]) -> Table:
+    """The table of a run: what came out, what did not run and why, and on what machine."""
+    return speed_table(outcomes(run), run.get("not_run", {}), machine_of(run))
+
+
+def machine_of(run: Mapping[str, Any]) -> list[str]:
+    """`AMD EPYC, 2 cores; cpu, threads of a side: 1; torch 2.13.0; commit 0123456`, or nothing."""
+    if not run["benchmarks"]:
+        return []
+    cpu, about = run["machine_info"]["cpu"], run["benchmarks"][0]["extra_info"]
+    code = run["commit_info"]
+    commit = f"{str(code.get('id'))[:7]}{', changed' if code.get('dirty') else ''}"
+    return [
+        f"{cpu.get('brand_raw', 'unknown processor')}, {cpu.get('count', '?')} cores; "
+        f"{about['device']}, threads of a side: {about['threads']}; "
+        f"torch {about.get('torch', '?')}; commit {commit}"
+    ]
+
+
+def speed_table(
+    found: Mapping[str, Outcome],
+    reasons: Mapping[str, str] | None = None,
+    machine: Sequence[str] = (),
+) -> Table:
+    """A line of the table each; reasons: line -> why it did not run; machine: a note on it."""
     lines = []
     for name in LINES:
         line = load(name)
@@ -63,7 +86,7 @@ def speed_table(found: Mapping[str, Outcome], reasons: Mapping[str, str] | None 
             lines.append(told(line, found[name]))
         elif reasons and name in reasons:
             lines.append(blank(line, reasons[name]))
-    return Table("speed", "Speed", pd.DataFrame(lines), NOTES, keys=1)
+    return Table("speed", "Speed", pd.DataFrame(lines), (*NOTES, *machine), keys=1)
 
 
 def told(line: Line, found: Outcome) -> dict[str, str]:
