@@ -25,6 +25,7 @@ from closedloop.bench.speed.profiling import profile_table
 from closedloop.bench.speed.report import load, machine_of, quantity, read, speed_table
 from closedloop.bench.speed.scaling import exponents, exponents_table, scaling_figure
 from closedloop.bench.speed_commands import lacking
+from closedloop.methods.layers.delta import delta_recurrence
 from closedloop.methods.method import Progress
 
 WHERE, PLACE, REGISTRY = Where(), Progress(1, 10, 0), Registry()
@@ -155,6 +156,36 @@ def test_the_bare_loops_take_every_update_and_every_budget(method: str, monkeypa
         assert seen["budgets"][-1] == 2 and seen["answers"] == [2] * validations
     else:
         assert seen["answers"] == [0] * (validations + 1)
+
+
+def test_a_session_runs_every_trial_and_before_it_its_bare_loops() -> None:
+    """Of `quick`, cut short: both sides take time, and starts and tables are the arena's."""
+    cut = ("--methods", "gru", "--tasks", "parity", "--seeds", "2", "--set", "train.rows=128")
+    cut += ("--set", "train.epochs=1", "--set", "evaluate.rows=16")
+    ran: list[float] = []
+
+    def run(where: Where, preset: str, *words: str) -> float:
+        ran.append(harness.session(where, preset, *words, *cut))
+        return ran[-1]
+
+    arena, bare = harness.Overhead(WHERE, run).measure()
+    assert 0 < bare < arena and arena + bare == pytest.approx(ran[0])
+
+
+def test_a_session_gives_a_round_of_both_sides(monkeypatch) -> None:
+    found = iter([(11.0, 10.0), (22.0, 20.0)])
+    both = harness.Overhead(WHERE)
+    monkeypatch.setattr(both, "measure", lambda: next(found))
+    assert [both.take(side) for side in ("bare", "arena", "arena", "bare")] == [10, 11, 22, 20]
+
+
+def test_the_plain_delta_rule_is_not_slowed_by_indexing() -> None:
+    """Its gradients make no array as large as the row at every position: a fair peer."""
+    drawn = [torch.randn(1, 1, 64, 4, requires_grad=True) for _ in range(3)]
+    rates = torch.rand(1, 1, 64, requires_grad=True)
+    with torch.profiler.profile() as seen:
+        delta_recurrence(*drawn, rates).sum().backward()
+    assert not any("SelectBackward0" in event.key for event in seen.key_averages())
 
 
 def test_an_update_changes_the_weights() -> None:

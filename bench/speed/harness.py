@@ -1,15 +1,16 @@
 """What the arena adds to the loops that it runs, and what a second core brings.
 
-Both run whole presets in child processes, as a user would. One round each unless asked for more:
-a round takes minutes.
+Both run whole presets in child processes, as a user would; a round takes minutes.
 """
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -18,7 +19,6 @@ from ...methods.method import Method, Progress, build
 from ...tasks.task import Batch
 from ..data import make_data, marked
 from ..errors import Misuse
-from ..plan import Request, plan
 from ..registry import Registry
 from ..run import sizes_of
 from ..seeds import initial_seed, noise_seed
@@ -27,10 +27,11 @@ from .line import Line, Side, Where
 
 PRESET, JOBS_PRESET = "quick", "smoke"
 BENCH = Path(__file__).parents[1] / "test_arena.py"
+BESIDE = "closedloop.bench.speed.beside"
 
 
-def session(where: Where, preset: str, *words: str) -> None:
-    """`pytest bench/ --preset …` into a folder that is thrown away.
+def session(where: Where, preset: str, *words: str) -> float:
+    """Seconds of `pytest bench/ --preset …` into a folder that is thrown away.
 
     Raises:
         Misuse: it failed.
@@ -39,30 +40,49 @@ def session(where: Where, preset: str, *words: str) -> None:
         command = [sys.executable, "-m", "pytest", str(BENCH), "--preset", preset]
         command += ["--results", folder, "--device", str(where.device), "-q", *words]
         command += ["--threads", str(where.threads), "-p", "no:cacheprovider"]
+        started = time.perf_counter()
         done = subprocess.run(command, capture_output=True, text=True)
+        seconds = time.perf_counter() - started
     if done.returncode:
         raise Misuse(f"pytest on preset {preset} failed: {done.stdout.strip()[-300:]}")
+    return seconds
+
+
+class Overhead:
+    """Sessions in which every trial's bare loops run just before it (bench/speed/beside.py).
+
+    A machine that slows down for minutes slows both. `session`: what gives a session's seconds.
+    """
+
+    def __init__(self, where: Where, run: Callable[..., float] = session) -> None:
+        self.where, self.run = where, run
+        self.left: dict[str, list[float]] = {"arena": [], "bare": []}
+
+    def take(self, side: str) -> float:
+        """A side's seconds in the next session that this side has not seen."""
+        if not self.left[side]:
+            arena, bare = self.measure()
+            self.left["arena"].append(arena)
+            self.left["bare"].append(bare)
+        return self.left[side].pop(0)
+
+    def measure(self) -> tuple[float, float]:
+        """Seconds of a session without those of the bare loops in it, and these."""
+        with tempfile.TemporaryDirectory() as folder:
+            told = Path(folder) / "bare.json"
+            words = ["--executor", "inline", "-p", BESIDE, "--bare-seconds", str(told)]
+            whole = self.run(self.where, PRESET, *words)
+            bare = sum(json.loads(told.read_text()).values())
+        return whole - bare, bare
 
 
 def overhead_sides(where: Where) -> Sequence[Side]:
-    """The preset as pytest runs it, one job; and its bare loops in a child of their own."""
-    words = [sys.executable, "-m", __name__, str(where.device), str(where.threads)]
-
-    def loops() -> None:
-        subprocess.run(words, check=True)
-
+    """The preset as pytest runs it in its own process; and the bare loops of its trials."""
+    both = Overhead(where)
     return [
-        Side(f"pytest, {PRESET}", lambda: session(where, PRESET, "--jobs", "1")),
-        Side("bare loops", loops),
+        Side(f"pytest, {PRESET}", lambda: both.take("arena")),
+        Side("bare loops", lambda: both.take("bare")),
     ]
-
-
-def bare(where: Where) -> None:
-    """Train, validate and score every trial of the preset: no record, no strata, nothing around."""
-    torch.set_num_threads(where.threads)
-    registry = Registry()
-    for trial in plan(Request(preset=PRESET), registry):
-        bare_trial(trial, registry, where)
 
 
 def bare_trial(trial: Trial, registry: Registry, where: Where) -> None:
@@ -107,8 +127,8 @@ def answers(model: Method, rows: Batch, size: int, budgets: Sequence[int], where
 
 OVERHEAD = Line(
     name="overhead",
-    measured=f"preset {PRESET} by pytest with one job, against its bare loops of training, "
-    "validation and evaluation in one process",
+    measured=f"preset {PRESET} by pytest, one trial after the other, start and tables included, "
+    "against the bare loops of training, validation and evaluation, each trial's run before it",
     bound=1.05,
     prepare=overhead_sides,
     apart=True,
@@ -139,7 +159,3 @@ JOBS = Line(
     rounds=3,
     warm=0,
 )
-
-
-if __name__ == "__main__":
-    bare(Where(torch.device(sys.argv[1]), int(sys.argv[2])))

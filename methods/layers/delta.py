@@ -22,10 +22,11 @@ def delta_recurrence(query: Tensor, key: Tensor, value: Tensor, beta: Tensor) ->
     """The rule position by position: [B, H, T, d] each, β [B, H, T]; returns o [B, H, T, d]."""
     state = torch.zeros_like(key[..., 0, :, None] * value[..., 0, None, :])  # [B, H, d, d]
     answers = []
-    for t in range(key.shape[2]):
-        k, v, rate = key[:, :, t, :, None], value[:, :, t, None], beta[:, :, t, None, None]
+    rows, columns = (query.unsqueeze(-2), value.unsqueeze(-2)), key.unsqueeze(-1)
+    parts = (tensor.unbind(2) for tensor in (*rows, columns, beta[..., None, None]))
+    for q, v, k, rate in zip(*parts, strict=True):
         state = state + rate * k * (v - k.mT @ state)
-        answers.append(query[:, :, t, None] @ state)
+        answers.append(q @ state)
     return torch.cat(answers, 2)
 
 
