@@ -166,6 +166,16 @@ def test_e3_tells_what_the_control_cost_and_what_is_missing(tmp_path: Path) -> N
     assert parameters.verdict is Verdict.NOT_RUN and "transformer-feed" in parameters.note
 
 
+def test_e3_after_ten_times_the_updates_says_where_both_stand(tmp_path, monkeypatch) -> None:
+    right: Right = lambda row, length, seed, k: 990 + seed - 2 * (row == "eqt")  # noqa: E731
+    found = evidence(tmp_path, right)
+    monkeypatch.setattr(found, "campaign", {"small-long": found.main}.get)
+    parts = [each for each in judge("E3", found).findings if each.part.startswith("ten times")]
+    assert [each.part.rpartition(" ")[2] for each in parts] == ["8", "16", "32"] * 2
+    assert parts[0].figure is not None and parts[0].figure.mean == pytest.approx(-0.2)
+    assert parts[0].note == "eqt at K = 8 99.00 %, transformer 99.20 %"
+
+
 @pytest.mark.parametrize(
     ("wins", "told", "verdict"),
     [

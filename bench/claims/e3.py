@@ -161,17 +161,24 @@ def validated(record: Record) -> float:
 
 
 def longer(evidence: Evidence) -> Iterator[Finding]:
-    """EqT minus the others after ten times the updates."""
+    """EqT minus the others after ten times the updates, and where each of the two stands there."""
     campaign = evidence.campaign(LONG)
     for row in ("transformer", "transformer-depth3"):
+        part, missing = f"ten times the updates: EqT − {row}", wanted(LONG, [ROW, row])
         if campaign is None:
-            part = f"ten times the updates: EqT − {row}"
-            yield not_run(part, POINTS, wanted(LONG, [ROW, row]))
+            yield not_run(part, POINTS, missing)
             continue
+        sides = (Side(ROW, BUDGET), Side(row))
         for length in lengths_of(campaign):
-            yield compared(
-                campaign, Side(ROW, BUDGET), Side(row), TASK, length, note="ten times the updates"
-            )
+            made = difference(campaign, *sides, TASK, length)
+            told = ", ".join(level(campaign, side, length) for side in sides)
+            yield found(f"{part}, {TASK} {length}", POINTS, made, missing, note=told)
+
+
+def level(campaign: Campaign, side: Side, length: int) -> str:
+    """`eqt at K = 8 87.12 %`: the mean over its seeds, since a difference hides a ceiling."""
+    values = score(campaign, side, TASK, length).values
+    return f"{side} {np.mean([*values.values()]):.2f} %" if values else f"{side} not run"
 
 
 CLAIM = Claim(
