@@ -31,7 +31,8 @@ def register(add: Callable[..., argparse.ArgumentParser]) -> None:
     found.add_argument("--threads", type=int, default=1, help="default: 1, as a trial has")
     found.add_argument("--scaling", action="store_true", help="exponents over K, L, d, rows too")
     found.add_argument("--profile", action="store_true", help="where the lines' time goes; no race")
-    found.add_argument("--read", metavar="FILE", help="tell a run that was kept; runs nothing")
+    kept = "tell runs that were kept, a line by the last that has it; runs nothing"
+    found.add_argument("--read", metavar="FILE", nargs="+", help=kept)
     found.add_argument("--out", help="folder for speed.json, tables and the figure")
 
 
@@ -49,12 +50,13 @@ def print_speed(arguments: argparse.Namespace) -> int:
     if arguments.profile:
         show(profiled(names, arguments), arguments)
         return 0
-    path = Path(arguments.read) if arguments.read else raced(names, arguments)
-    run = read(path)
-    show([told_by(run)], arguments)
+    paths = [Path(file) for file in arguments.read or [raced(names, arguments)]]
+    runs = [read(path) for path in paths]
+    show([told_by(*runs)], arguments)
     if arguments.scaling:
         show([scaled(arguments)], arguments)
-    return int(any(reason.startswith(FAILED) for reason in run.get("not_run", {}).values()))
+    reasons = [reason for run in runs for reason in run.get("not_run", {}).values()]
+    return int(any(reason.startswith(FAILED) for reason in reasons))
 
 
 def show(tables: Sequence[Table], arguments: argparse.Namespace) -> None:

@@ -22,9 +22,10 @@ from closedloop.bench.speed.blocks import torch_encoder
 from closedloop.bench.speed.line import Line, Side, Where, outcome, race
 from closedloop.bench.speed.models import model_of, own_training, rows_of
 from closedloop.bench.speed.profiling import profile_table
-from closedloop.bench.speed.report import load, machine_of, quantity, read, speed_table
+from closedloop.bench.speed.report import load, machine_of, quantity, read, speed_table, told_by
 from closedloop.bench.speed.scaling import exponents, exponents_table, scaling_figure
 from closedloop.bench.speed_commands import lacking
+from closedloop.bench.tables import CELL
 from closedloop.methods.layers.delta import delta_recurrence
 from closedloop.methods.method import Progress
 
@@ -78,7 +79,8 @@ def test_sides_run_in_turn_and_the_warm_rounds_do_not_count() -> None:
 def test_every_line_loads_and_says_what_it_measures(name: str) -> None:
     found = load(name)
     assert found.name == name and found.bound > 0 and found.rounds >= 1
-    assert "against" in found.measured
+    assert "against" in found.measured and found.sizes
+    assert max(len(found.measured), len(found.sizes)) <= CELL  # a table cuts what is longer
 
 
 def test_the_peer_is_the_same_size_and_causal() -> None:
@@ -208,11 +210,15 @@ def test_exponents_of_a_known_law() -> None:
     assert found["exponent"].to_dict() == pytest.approx({"linear": 1.0, "cubic": 3.0})
     assert found["within"].to_dict() == {"linear": True, "cubic": False}
     assert "1.00 [1.00, 1.00]" in exponents_table(points).render("md")
-    assert len(scaling_figure(points).axes) == 1
+    more = pd.concat([points, points[points["method"] == "cubic"].assign(dial="d")])
+    first, second = scaling_figure(more).axes
+    (alone,) = (curve for curve in first.lines if curve.get_label() == "cubic")
+    assert second.lines[0].get_color() == alone.get_color()  # a method has one in all panels
 
 
 def test_quantities_have_units() -> None:
     assert quantity(0.0123, "s") == "12.3 ms" and quantity(2.5e-6, "s") == "2.5 µs"
+    assert quantity(1170.4, "s") == "1170 s"
     assert quantity(6.4e10, "FLOP/s") == "64 GFLOP/s" and quantity(286.7, "MiB") == "287 MiB"
 
 
@@ -335,6 +341,25 @@ def test_a_table_names_the_machine_and_the_code() -> None:
         "Some CPU, 4 cores; cpu, threads of a side: 2; torch 2.13.0; commit 0123456, changed"
     )
     assert machine_of({**run, "benchmarks": []}) == []
+
+
+def test_a_line_that_was_raced_again_is_told_by_the_later_run() -> None:
+    def run(commit: str, **lines: float) -> dict[str, object]:
+        told = [
+            {"line": name, "threads": 1, "device": "cpu", "values": {"a": [ours], "b": [1.0]}}
+            for name, ours in lines.items()
+        ]
+        return {
+            "benchmarks": [{"extra_info": each} for each in told],
+            "machine_info": {"cpu": {"brand_raw": "Some CPU", "count": 4}},
+            "commit_info": {"id": commit, "dirty": False},
+        }
+
+    table = told_by(run("aaaaaaaa", deq=1.5, **{"eqt-step": 3.0}), run("bbbbbbbb", deq=1.25))
+    ratios = dict(zip(table.frame["line"], table.frame["ratio"], strict=True))
+    assert ratios["deq"].startswith("1.25 ") and ratios["eqt-step"].startswith("3.00 ")
+    assert [note.split(": ")[0] for note in table.notes[1:]] == ["eqt-step", "deq"]
+    assert table.notes[1].endswith("aaaaaaa") and table.notes[2].endswith("bbbbbbb")
 
 
 def test_a_line_that_did_not_run_says_why() -> None:

@@ -99,8 +99,8 @@ def step_line(length: int) -> Line:
     """The training step at a length."""
     return Line(
         name=f"step-{length}",
-        measured=f"training step of the transformer, d {WIDTH}, {DEPTH} blocks, L {length}, "
-        f"{ROWS} rows, against the faster peer",
+        measured="training step of the transformer against the faster peer",
+        sizes=f"d {WIDTH}, {DEPTH} blocks, L {length}, {ROWS} rows",
         bound=1.0,
         prepare=lambda where: sides(length, where),
         rounds=11,
@@ -155,8 +155,8 @@ def mfu_sides(where: Where) -> Sequence[Side]:
 
 MFU = Line(
     name="mfu",
-    measured=f"counted FLOPs of a training step over its seconds, d {WIDTH}, L 256, against the "
-    "machine's matrix rate, float32; causal attention counts as the whole square",
+    measured="counted FLOPs of a training step over its seconds, against the matrix rate",
+    sizes=f"d {WIDTH}, L 256, {ROWS} rows, float32; causal attention as the whole square",
     bound=0.6,
     prepare=mfu_sides,
     unit="FLOP/s",

@@ -127,8 +127,8 @@ def answers(model: Method, rows: Batch, size: int, budgets: Sequence[int], where
 
 OVERHEAD = Line(
     name="overhead",
-    measured=f"preset {PRESET} by pytest, one trial after the other, start and tables included, "
-    "against the bare loops of training, validation and evaluation, each trial's run before it",
+    measured="pytest with start and tables, trials in turn, against their bare loops",
+    sizes=f"preset {PRESET}; each trial's bare loops run just before it",
     bound=1.05,
     prepare=overhead_sides,
     apart=True,
@@ -149,8 +149,8 @@ def jobs_sides(where: Where) -> Sequence[Side]:
 
 JOBS = Line(
     name="jobs",
-    measured=f"throughput of preset {JOBS_PRESET}, four seeds, four epochs: two jobs on two cores "
-    "against one, starts and tables included",
+    measured="throughput of two jobs on two cores against one, starts and tables included",
+    sizes=f"preset {JOBS_PRESET}, four seeds, four epochs",
     bound=1.7,
     prepare=jobs_sides,
     apart=True,

@@ -101,14 +101,16 @@ def field(name: str) -> float:
 
 TIME = Line(
     name="implicit-time",
-    measured=f"EqT's training step with implicit gradients against unrolled ones, {SIZES}",
+    measured="EqT's training step with implicit gradients against unrolled ones",
+    sizes=SIZES,
     bound=1.5,
     prepare=time_sides,
     rounds=7,
 )
 MEMORY = Line(
     name="implicit-memory",
-    measured=f"peak memory of EqT's training step, implicit against unrolled, {SIZES}",
+    measured="peak memory of EqT's training step, implicit gradients against unrolled",
+    sizes=SIZES,
     bound=0.5,
     prepare=memory_sides,
     apart=True,

@@ -39,16 +39,18 @@ class Where:
 class Line:
     """A comparison and what it is to reach.
 
-    measured: a sentence with the sizes. unit of the sides' values: s where they are timed. bound:
-    of the ratio ours / best peer, which it may not exceed; with at_least, which it must reach; with
-    inverse the ratio is peer / ours. rounds after `warm` others that do not count. prepare gives
-    the sides, ours first. apart: a side runs in processes of its own, into which no profile looks.
+    measured: what, against what; sizes: at which. unit of the sides' values: s where they are
+    timed. bound: of the ratio ours / best peer, which it may not exceed; with at_least, which it
+    must reach; with inverse the ratio is peer / ours. rounds after `warm` others that do not count.
+    prepare gives the sides, ours first. apart: a side runs in processes of its own, into which no
+    profile looks.
     """
 
     name: str
     measured: str
     bound: float
     prepare: Callable[[Where], Sequence[Side]]
+    sizes: str = ""
     unit: str = "s"
     at_least: bool = False
     inverse: bool = False

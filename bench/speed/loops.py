@@ -44,8 +44,8 @@ def deq_sides(where: Where) -> Sequence[Side]:
 
 DEQ = Line(
     name="deq",
-    measured=f"DEQ's training step against a bare torchdeq loop over the same block, K = "
-    f"{ITERATIONS}, d {WIDTH}, L {DEQ_LENGTH}, {DEQ_ROWS} rows",
+    measured="DEQ's training step against a bare torchdeq loop over the same block",
+    sizes=f"K = {ITERATIONS}, d {WIDTH}, L {DEQ_LENGTH}, {DEQ_ROWS} rows",
     bound=1.05,
     prepare=deq_sides,
 )
@@ -85,8 +85,8 @@ def ttt_sides(where: Where) -> Sequence[Side]:
 
 TTT = Line(
     name="ttt",
-    measured=f"TTT's inner loop, dual against primal, mini-batches of 16, T {LENGTH}, {HEADS} "
-    f"heads of {SIZE}, {ROWS} rows, forward and backward",
+    measured="TTT's inner loop, dual against primal, forward and backward",
+    sizes=f"mini-batches of 16, T {LENGTH}, {HEADS} heads of {SIZE}, {ROWS} rows",
     bound=5.0,
     prepare=ttt_sides,
     at_least=True,
@@ -123,8 +123,8 @@ def drawn(where: Where) -> Callable[..., Tensor]:
 
 DELTA = Line(
     name="delta",
-    measured=f"the delta rule, chunked against sequential, T {LENGTH}, {HEADS} heads of {SIZE}, "
-    f"{ROWS} rows, forward and backward",
+    measured="the delta rule, chunked against sequential, forward and backward",
+    sizes=f"T {LENGTH}, {HEADS} heads of {SIZE}, {ROWS} rows",
     bound=10.0,
     prepare=delta_sides,
     at_least=True,

@@ -29,8 +29,8 @@ def profile_table(line: Line, where: Where) -> Table:
         )
     lines = [each for side in line.prepare(where) for each in operations(side, where)]
     notes = (
-        f"{line.measured}; mean of {RUNS} calls under torch's profiler, which slows them; self: "
-        "without the operations that it calls; the last line of a side is all others",
+        f"{line.measured}, {line.sizes}; mean of {RUNS} calls under torch's profiler, which slows "
+        "them; self: without the operations that it calls; the last line of a side is all others",
     )
     return Table(
         f"speed-profile-{line.name}",

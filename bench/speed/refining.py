@@ -28,7 +28,8 @@ def answer_sides(where: Where) -> Sequence[Side]:
 
 ANSWER = Line(
     name="eqt-answer",
-    measured=f"EqT's answer at K = {BUDGET} against its own K = 0, {SIZES}",
+    measured=f"EqT's answer at K = {BUDGET} against its own K = 0",
+    sizes=SIZES,
     bound=2.0,
     prepare=answer_sides,
 )
@@ -45,7 +46,8 @@ def step_sides(where: Where) -> Sequence[Side]:
 
 STEP = Line(
     name="eqt-step",
-    measured=f"EqT's training step at K = 2 against the transformer's, {SIZES}",
+    measured="EqT's training step at K = 2 against the transformer's",
+    sizes=SIZES,
     bound=1.2,
     prepare=step_sides,
 )
@@ -74,7 +76,8 @@ def discard(_: object) -> None:
 
 SLOPE = Line(
     name="eqt-slope",
-    measured=f"slope of EqT's energy in closed form against autograd's, {SIZES}",
+    measured="slope of EqT's energy in closed form against autograd's",
+    sizes=SIZES,
     bound=1.0,
     prepare=slope_sides,
 )
@@ -117,8 +120,8 @@ def loosest(model: Method, inputs: Tensor, where: Where) -> Method:
 
 ADAPTIVE = Line(
     name="eqt-adaptive",
-    measured=f"EqT's answer at K ≤ {BUDGET}, halting by tolerance with the same answers, against "
-    f"its own K = 0, {SIZES}, after {UPDATES} updates",
+    measured=f"EqT at K ≤ {BUDGET}, halting by tolerance with the same answers, against its K = 0",
+    sizes=f"{SIZES}, after {UPDATES} updates",
     bound=1.5,
     prepare=adaptive_sides,
 )

@@ -54,9 +54,25 @@ def outcomes(run: Mapping[str, Any]) -> dict[str, Outcome]:
     return {name: outcome(load(name), seen[name]) for name in LINES if name in seen}
 
 
-def told_by(run: Mapping[str, Any]) -> Table:
-    """The table of a run: what came out, what did not run and why, and on what machine."""
-    return speed_table(outcomes(run), run.get("not_run", {}), machine_of(run))
+def told_by(*runs: Mapping[str, Any]) -> Table:
+    """The table of runs: what came out, what did not run and why, and on what machine.
+
+    A line that several of them raced is told by the last one.
+    """
+    found: dict[str, Outcome] = {}
+    reasons: dict[str, str] = {}
+    last: dict[str, int] = {}
+    for place, run in enumerate(runs):
+        here = outcomes(run)
+        found |= here
+        reasons |= run.get("not_run", {})
+        last |= dict.fromkeys(here, place)
+    notes = []
+    for place, run in enumerate(runs):
+        own = [name for name in LINES if last.get(name) == place]
+        told = f"{', '.join(own)}: " if len(runs) > 1 else ""
+        notes += [told + machine for machine in machine_of(run) if own]
+    return speed_table(found, reasons, notes)
 
 
 def machine_of(run: Mapping[str, Any]) -> list[str]:
@@ -94,6 +110,7 @@ def told(line: Line, found: Outcome) -> dict[str, str]:
     return {
         "line": line.name,
         "what": line.measured,
+        "sizes": line.sizes,
         "ours": quantity(found.ours, line.unit),
         "peer": f"{quantity(found.peer, line.unit)} ({found.peer_name})",
         "ratio": f"{found.ratio:.2f} [{found.low:.2f}, {found.high:.2f}]",
@@ -109,6 +126,7 @@ def blank(line: Line, reason: str) -> dict[str, str]:
     return {
         "line": line.name,
         "what": line.measured,
+        "sizes": line.sizes,
         **dashes,
         "to reach": line.goal,
         "reached": f"not run: {reason}",
@@ -125,5 +143,5 @@ def quantity(value: float, unit: str) -> str:
         scales = [(1e12, "TFLOP/s"), (1e9, "GFLOP/s"), (1, "FLOP/s")]
     for scale, name in scales:
         if value >= scale:
-            return f"{value / scale:.3g} {name}"
+            return f"{value / scale:.{'0f' if value >= 1000 * scale else '3g'}} {name}"
     return f"{value / scales[-1][0]:.3g} {scales[-1][1]}"

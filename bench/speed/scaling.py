@@ -29,7 +29,7 @@ ROUNDS, WARM = 5, 1
 class Dial:
     """A size that is turned: its values, how a method's cost is had at one, the expected range.
 
-    own: what the algorithm's sums say, in words.
+    own: what the algorithm's sums say, in words. told: what the seconds are of.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Dial:
     methods: Sequence[str]
     expected: tuple[float, float]
     own: str
+    told: str = "seconds of an update"
 
 
 def over_iterations(method: str, value: int, where: Where) -> Callable[[], None]:
@@ -62,8 +63,11 @@ def over_rows(method: str, value: int, where: Where) -> Callable[[], None]:
 
 
 STATEFUL = ("transformer", "eqt", "eqt-plus", "deltanet", "gru")
+ABOVE = "seconds of an answer above K = 0"
 DIALS = (
-    Dial("K", (1, 2, 4, 8, 16), over_iterations, ("eqt", "eqt-plus", "deq"), (0.9, 1.1), "K"),
+    Dial(
+        "K", (1, 2, 4, 8, 16), over_iterations, ("eqt", "eqt-plus", "deq"), (0.9, 1.1), "K", ABOVE
+    ),
     Dial("L", (32, 64, 128, 256, 512), over_length, STATEFUL, (0.7, 2.0), "L, attention L²"),
     Dial("d", (64, 128, 256, 512), over_width, STATEFUL, (0.7, 2.1), "d²"),
     Dial("rows", (4, 8, 16, 32, 64), over_rows, STATEFUL, (0.5, 1.1), "rows"),
@@ -138,15 +142,17 @@ def exponents_table(points: pd.DataFrame) -> Table:
 def scaling_figure(points: pd.DataFrame) -> Figure:
     """Seconds over size, a panel a dial, a curve a method."""
     dials = [dial for dial in DIALS if dial.name in set(points["dial"])]
+    colours = {method: f"C{place}" for place, method in enumerate(points["method"].unique())}
     with styled():
         figure = Figure(figsize=(COLUMN * len(dials), COLUMN * 0.8))
         for axes, dial in zip(figure.subplots(1, len(dials), squeeze=False)[0], dials, strict=True):
             part = points[points["dial"] == dial.name]
             for method, own in part.groupby("method", sort=False):
-                axes.plot(own["size"], own["seconds"], marker="o", markersize=3, label=method)
+                look = {"marker": "o", "markersize": 3, "color": colours[method]}
+                axes.plot(own["size"], own["seconds"], label=method, **look)
             axes.set_xscale("log", base=2)
             axes.set_yscale("log")
             axes.set_xlabel(dial.name)
-            axes.set_ylabel("seconds")
+            axes.set_ylabel(dial.told)
             axes.legend(fontsize="x-small")
     return figure
