@@ -147,6 +147,6 @@ def scaled(arguments: argparse.Namespace) -> Table:
     table = exponents_table(points)
     if arguments.out:
         figure = scaling_figure(points)
-        drawing = Drawing("speed-scaling", table.title, table.notes[0], figure, points)
+        drawing = Drawing("speed-growth", table.title, table.notes[0], figure, points)
         write_drawing(drawing, Path(arguments.out))
     return table

@@ -17,7 +17,7 @@ from closedloop.bench.cli import main
 from closedloop.bench.errors import Misuse
 from closedloop.bench.plan import Request, plan
 from closedloop.bench.registry import Registry
-from closedloop.bench.speed import LINES, harness, loops
+from closedloop.bench.speed import LINES, harness, loops, scaling
 from closedloop.bench.speed.blocks import torch_encoder
 from closedloop.bench.speed.line import Line, Side, Where, outcome, race
 from closedloop.bench.speed.models import model_of, own_training, rows_of
@@ -214,6 +214,20 @@ def test_exponents_of_a_known_law() -> None:
     first, second = scaling_figure(more).axes
     (alone,) = (curve for curve in first.lines if curve.get_label() == "cubic")
     assert second.lines[0].get_color() == alone.get_color()  # a method has one in all panels
+
+
+def test_exponents_are_kept_with_their_points_and_figure(tmp_path, monkeypatch, capsys) -> None:
+    points = pd.DataFrame(
+        [{"dial": "L", "method": "gru", "size": n, "seconds": 1e-4 * n} for n in (32, 64, 128)]
+    )
+    monkeypatch.setattr(scaling, "measured", lambda where: points)
+    kept, out = tmp_path / "kept.json", tmp_path / "out"
+    kept.write_text('{"benchmarks": []}')
+    assert main(["speed", "--read", str(kept), "--scaling", "--out", str(out)]) == 0
+    assert "1.00 [1.00, 1.00]" in capsys.readouterr().out
+    assert pd.read_csv(out / "speed-growth.csv")["size"].tolist() == [32, 64, 128]
+    assert "exponent" in (out / "speed-scaling.csv").read_text()
+    assert (out / "speed-growth.svg").stat().st_size > 1000
 
 
 def test_quantities_have_units() -> None:
