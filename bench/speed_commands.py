@@ -31,7 +31,7 @@ def register(add: Callable[..., argparse.ArgumentParser]) -> None:
     found.add_argument("--threads", type=int, default=1, help="default: 1, as a trial has")
     found.add_argument("--scaling", action="store_true", help="exponents over K, L, d, rows too")
     found.add_argument("--profile", action="store_true", help="where the lines' time goes; no race")
-    kept = "tell runs that were kept, a line by the last that has it; runs nothing"
+    kept = "tell runs that were kept, a line by the latest that has it; runs nothing"
     found.add_argument("--read", metavar="FILE", nargs="+", help=kept)
     found.add_argument("--out", help="folder for speed.json, tables and the figure")
 

@@ -358,18 +358,21 @@ def test_a_table_names_the_machine_and_the_code() -> None:
 
 
 def test_a_line_that_was_raced_again_is_told_by_the_later_run() -> None:
-    def run(commit: str, **lines: float) -> dict[str, object]:
+    def run(when: str, commit: str, **lines: float) -> dict[str, object]:
         told = [
             {"line": name, "threads": 1, "device": "cpu", "values": {"a": [ours], "b": [1.0]}}
             for name, ours in lines.items()
         ]
         return {
+            "datetime": when,
             "benchmarks": [{"extra_info": each} for each in told],
             "machine_info": {"cpu": {"brand_raw": "Some CPU", "count": 4}},
             "commit_info": {"id": commit, "dirty": False},
         }
 
-    table = told_by(run("aaaaaaaa", deq=1.5, **{"eqt-step": 3.0}), run("bbbbbbbb", deq=1.25))
+    early, late = "2026-01-02T03:04:05", "2026-02-01T00:00:00"
+    first = run(early, "aaaaaaaa", deq=1.5, **{"eqt-step": 3.0})
+    table = told_by(run(late, "bbbbbbbb", deq=1.25), first)
     ratios = dict(zip(table.frame["line"], table.frame["ratio"], strict=True))
     assert ratios["deq"].startswith("1.25 ") and ratios["eqt-step"].startswith("3.00 ")
     assert [note.split(": ")[0] for note in table.notes[1:]] == ["eqt-step", "deq"]

@@ -57,8 +57,9 @@ def outcomes(run: Mapping[str, Any]) -> dict[str, Outcome]:
 def told_by(*runs: Mapping[str, Any]) -> Table:
     """The table of runs: what came out, what did not run and why, and on what machine.
 
-    A line that several of them raced is told by the last one.
+    A line that several of them raced is told by the latest, whatever their order here.
     """
+    runs = tuple(sorted(runs, key=lambda run: str(run.get("datetime", ""))))
     found: dict[str, Outcome] = {}
     reasons: dict[str, str] = {}
     last: dict[str, int] = {}
