@@ -12,10 +12,13 @@ from closedloop.bench.claims.verdicts import judged
 from closedloop.bench.plan import Request, plan
 from closedloop.bench.registry import Registry
 from closedloop.bench.report import reference_of, sheets
+from closedloop.bench.speed import LINES
+from closedloop.bench.speed.report import load, outcomes, read, told_by
 from closedloop.bench.store import Store
 
 REFERENCE = Path(__file__).parents[1] / "results" / "reference"
-FOLDERS = sorted(path.name for path in REFERENCE.iterdir() if path.is_dir())
+SPEED = [REFERENCE / "speed" / name for name in ("speed.json", "speed-again.json")]
+FOLDERS = sorted(path.parent.name for path in REFERENCE.glob("*/trials"))
 
 
 @pytest.mark.parametrize("name", FOLDERS)
@@ -72,12 +75,32 @@ def test_a_report_has_its_page_and_its_figures(name: str) -> None:
         assert figures == {path.stem for path in (folder / "figures").glob(f"*.{suffix}")}
 
 
-def test_the_readme_shows_the_tables_of_the_report() -> None:
-    """No number in it is written by hand: each table stands behind the name of its file."""
+@pytest.mark.parametrize(("page", "least"), [("README.md", 2), ("docs/speed.md", 2)])
+def test_a_page_shows_the_tables_of_the_report(page: str, least: int) -> None:
+    """No number in them is written by hand: each table stands behind the name of its file."""
     root = REFERENCE.parents[1]
-    text = (root / "README.md").read_text()
+    text = (root / page).read_text()
     shown = re.findall(r"<!-- (results/\S+\.md) -->\n", text)
-    assert len(shown) >= 2
+    assert len(shown) >= least
     for path in shown:
         table = (root / path).read_text().strip()
         assert f"<!-- {path} -->\n{table}\n" in text, path
+
+
+def test_the_speed_runs_have_every_line_from_clean_commits_and_their_table() -> None:
+    folder = REFERENCE / "speed"
+    runs = [read(path) for path in SPEED]
+    assert {name for run in runs for name in outcomes(run)} == set(LINES)
+    for run in runs:
+        assert not run["not_run"] and run["commit_info"]["dirty"] is False
+    assert (folder / "speed.md").read_text() == told_by(*runs).render("md")
+
+
+def test_a_speed_line_that_misses_has_its_profile() -> None:
+    """What is not reached must be explained by where its time goes, or the page says why not."""
+    folder, text = REFERENCE / "speed", (REFERENCE.parents[1] / "docs/speed.md").read_text()
+    found = {name: each for path in SPEED for name, each in outcomes(read(path)).items()}
+    for name, each in found.items():
+        if not each.reached:
+            assert f"**`{name}`**" in text, name
+            assert load(name).apart or (folder / f"speed-profile-{name}.md").is_file(), name
