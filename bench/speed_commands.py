@@ -76,7 +76,9 @@ def profiled(names: Sequence[str], arguments: argparse.Namespace) -> list[Table]
     from .speed.profiling import profile_table
     from .speed.report import load
 
-    lines = [load(name) for name in names] or [line for line in map(load, LINES) if not line.apart]
+    lines = [load(name) for name in names] or [
+        line for line in map(load, LINES) if line.inside or not line.apart
+    ]
     where = machine(arguments)
     return [profile_table(line, where) for line in lines]
 

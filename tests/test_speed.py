@@ -333,6 +333,30 @@ def test_a_profile_names_the_operations_of_every_side() -> None:
     assert set(frame.loc[frame["operation"] == "aten::mm", "calls"]) == {"1"}
 
 
+def test_the_overhead_s_profile_tells_the_arena_s_parts(monkeypatch) -> None:
+    """Of a smaller preset: every part took time, and together they are the whole."""
+    monkeypatch.setattr(harness, "PRESET", "smoke")
+    frame = profile_table(load("overhead"), WHERE).frame
+    seconds = frame["seconds"].astype(float)
+    assert (seconds > 0).all() and list(frame["part"][2:-1]) == list(harness.PARTS)
+    assert seconds[1] == pytest.approx(seconds[2:].sum(), abs=0.05)
+
+
+def test_a_clock_counts_what_is_called_once() -> None:
+    clock = harness.Clock()
+
+    def busy(seconds: float) -> None:
+        end = time.process_time() + seconds
+        while time.process_time() < end:
+            pass
+
+    inner = clock.watched("inner", busy)
+    outer = clock.watched("outer", lambda: (busy(0.05), inner(0.1)))
+    outer()
+    assert clock.seconds["inner"] == pytest.approx(0.1, abs=0.02)
+    assert clock.seconds["outer"] == pytest.approx(0.05, abs=0.02)
+
+
 def none(_: object) -> None:
     """A side that gives no value of its own."""
 

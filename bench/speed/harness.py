@@ -5,20 +5,27 @@ Both run whole presets in child processes, as a user would; a round takes minute
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
 
 import torch
 
 from ...methods.method import Method, Progress, build
 from ...tasks.task import Batch
+from .. import costs, run
 from ..data import make_data, marked
 from ..errors import Misuse
+from ..plan import Request, plan
 from ..registry import Registry
 from ..run import sizes_of
 from ..seeds import initial_seed, noise_seed
@@ -125,6 +132,75 @@ def answers(model: Method, rows: Batch, size: int, budgets: Sequence[int], where
     model.train()
 
 
+CUT = ("train.rows=640", "train.epochs=1")
+"""Ten updates a trial: what is spent beside the loops does not grow with them."""
+PARTS = {
+    "training, validation": (run, "trained"),
+    "evaluation": (run, "evaluate"),
+    "courses, probe, training rows": (run, "looked_into"),
+    "FLOPs of updates": (costs, "training_flops"),
+    "FLOPs of answers": (costs, "answering_flops"),
+    "seconds of answers": (costs, "answering_seconds"),
+}
+"""What a trial's time is told by: functions of the arena, a name each."""
+
+
+def spent(where: Where) -> list[dict[str, str]]:
+    """CPU seconds of the preset's trials, one seed, cut short: bare, and by the arena in parts.
+
+    What a part calls of another part counts as the other's.
+    """
+    registry = Registry()
+    trials = plan(Request(preset=PRESET, seeds=1, settings=CUT), registry)
+    torch.set_num_threads(where.threads)
+    clock = Clock()
+    with contextlib.ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
+        for name, (module, function) in PARTS.items():
+            timed = clock.watched(name, getattr(module, function))
+            stack.enter_context(patch.object(module, function, timed))
+        settings = run.Settings(results=folder, device=str(where.device), threads=where.threads)
+        bare, arena = clock.watched("bare", bare_trial), clock.watched("rest", run.run_trial)
+        for trial in trials:
+            bare(trial, registry, where)
+            arena(trial, registry, settings)
+    loops = clock.seconds.pop("bare")
+    lines = [("bare loops", "all", loops), ("arena", "all", sum(clock.seconds.values()))]
+    lines += [("arena", name, clock.seconds[name]) for name in (*PARTS, "rest")]
+    return [
+        {
+            "side": side,
+            "part": part,
+            "seconds": f"{seconds:.2f}",
+            "of the bare loops, %": f"{100 * seconds / loops:.1f}",
+        }
+        for side, part, seconds in lines
+    ]
+
+
+class Clock:
+    """CPU seconds by name, of functions without those of others that they call."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = defaultdict(float)
+        self.inner = [0.0]
+
+    def watched(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """The function, its time noted."""
+
+        @functools.wraps(function)
+        def timed(*given: Any, **named: Any) -> Any:
+            self.inner.append(0.0)
+            started = time.process_time()
+            try:
+                return function(*given, **named)
+            finally:
+                took = time.process_time() - started
+                self.seconds[name] += took - self.inner.pop()
+                self.inner[-1] += took
+
+        return timed
+
+
 OVERHEAD = Line(
     name="overhead",
     measured="pytest with start and tables, trials in turn, against their bare loops",
@@ -132,6 +208,7 @@ OVERHEAD = Line(
     bound=1.05,
     prepare=overhead_sides,
     apart=True,
+    inside=spent,
     rounds=1,
     warm=0,
 )

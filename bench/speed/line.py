@@ -43,7 +43,7 @@ class Line:
     timed. bound: of the ratio ours / best peer, which it may not exceed; with at_least, which it
     must reach; with inverse the ratio is peer / ours. rounds after `warm` others that do not count.
     prepare gives the sides, ours first. apart: a side runs in processes of its own, into which no
-    profile looks.
+    profile looks; inside: lines of a profile of its own, where it has one.
     """
 
     name: str
@@ -57,6 +57,7 @@ class Line:
     rounds: int = 15
     warm: int = 2
     apart: bool = False
+    inside: Callable[[Where], list[dict[str, str]]] | None = None
 
     @property
     def goal(self) -> str:

@@ -20,24 +20,28 @@ RUNS, SHOWN = 5, 12
 def profile_table(line: Line, where: Where) -> Table:
     """The costliest operations of each side by the time spent in themselves, a call.
 
+    Of a line that has an inside, what that tells.
+
     Raises:
-        Misuse: the line runs in processes of its own.
+        Misuse: the line runs in processes of its own and has no inside.
     """
+    if line.inside is not None:
+        return told(line, line.inside(where), "CPU seconds of one seed, cut to ten updates a trial")
     if line.apart:
         raise Misuse(
             f"speed line {line.name} runs in processes of its own: expected --profile of another"
         )
     lines = [each for side in line.prepare(where) for each in operations(side, where)]
-    notes = (
-        f"{line.measured}, {line.sizes}; mean of {RUNS} calls under torch's profiler, which slows "
-        "them; self: without the operations that it calls; the last line of a side is all others",
-    )
-    return Table(
-        f"speed-profile-{line.name}",
-        f"Where the time of {line.name} goes",
-        pd.DataFrame(lines),
-        notes,
-    )
+    note = f"mean of {RUNS} calls under torch's profiler, which slows them; self: without the "
+    note += "operations that it calls; the last line of a side is all others"
+    return told(line, lines, note)
+
+
+def told(line: Line, lines: list[dict[str, str]], note: str) -> Table:
+    """A line's profile as a table."""
+    title = f"Where the time of {line.name} goes"
+    notes = (f"{line.measured}, {line.sizes}; {note}",)
+    return Table(f"speed-profile-{line.name}", title, pd.DataFrame(lines), notes)
 
 
 def operations(side: Side, where: Where) -> Iterator[dict[str, str]]:
