@@ -21,6 +21,11 @@ SPEED = [REFERENCE / "speed" / name for name in ("speed.json", "speed-again.json
 FOLDERS = sorted(path.parent.name for path in REFERENCE.glob("*/trials"))
 
 
+def test_every_shipped_run_but_that_of_speed_has_trials() -> None:
+    shipped = {path.name for path in REFERENCE.iterdir() if path.is_dir()}
+    assert shipped == {*FOLDERS, "speed"}
+
+
 @pytest.mark.parametrize("name", FOLDERS)
 def test_every_planned_trial_has_a_record_that_reads(name: str) -> None:
     """Of the folder's preset, and of every other one that lies beside it."""
